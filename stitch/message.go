@@ -1,0 +1,67 @@
+package stitch
+
+// MessageKind is what a message asks of the entity it goes to.
+type MessageKind uint8
+
+// The kinds of message. Event comes from ingest or is sent on by an entity; the
+// rest only entities send.
+const (
+	MsgEvent   MessageKind = iota + 1 // an event: decide whose it is, or publish it
+	MsgClaim                          // customer → address: Customer says the address is theirs
+	MsgClaimed                        // address → customer: the answer to a claim
+	MsgOwner                          // customer → address: the owner was merged into Customer
+	MsgMerge                          // device → provisional customer: merge into Edge.To
+	MsgMerged                         // customer → customer or device: From was merged along Edge
+	MsgUnlink                         // customer → device: the link to Customer is refused
+	MsgTick                           // to the partition: time passes; may carry watermarks
+	MsgRules                          // to the partition: rules in force from here
+)
+
+// Message is the value of one journal record: a message to one entity, or to
+// the partition itself (ticks and rules).
+type Message struct {
+	Kind  MessageKind `cbor:"1,keyasint"`
+	To    Key         `cbor:"2,keyasint"`
+	Place Place       `cbor:"3,keyasint"` // who sent it; zero for ticks and rules
+	Event *Event      `cbor:"4,keyasint,omitempty"`
+
+	Why       Why      `cbor:"5,keyasint,omitempty"`  // of an event that was sent on: how its person was found
+	Hop       bool     `cbor:"6,keyasint,omitempty"`  // sent on by an entity: claimed already
+	Void      []Edge   `cbor:"7,keyasint,omitempty"`  // merges that are void for this message
+	Path      []Edge   `cbor:"8,keyasint,omitempty"`  // merges that it followed
+	Tie       string   `cbor:"9,keyasint,omitempty"`  // of a login: the anonymous ID that it ties
+	Link      string   `cbor:"10,keyasint,omitempty"` // of a login: the device that it links
+	Merge     *Edge    `cbor:"11,keyasint,omitempty"` // of MsgMerge, MsgMerged, and of an alias sent on: the edge
+	Customer  string   `cbor:"12,keyasint,omitempty"` // of claims
+	Address   string   `cbor:"13,keyasint,omitempty"`
+	Granted   bool     `cbor:"14,keyasint,omitempty"`
+	Lead      bool     `cbor:"15,keyasint,omitempty"` // the address has sink records of its own
+	Addresses []string `cbor:"16,keyasint,omitempty"` // of MsgMerged to a customer: what From owned
+	Links     []string `cbor:"17,keyasint,omitempty"` // of MsgMerged to a customer: From's devices
+	Corrects  string   `cbor:"18,keyasint,omitempty"` // of a fact's correction: source of the copy it corrects
+	Number    int64    `cbor:"19,keyasint,omitempty"` // claims: the claim's number, echoed by the answer
+
+	// Of a tick: how far sources are surely in the journal, as log time, and who
+	// wrote it, so that its writer knows it again.
+	Watermark    int64  `cbor:"20,keyasint,omitempty"` // authority topics
+	WatermarkAll int64  `cbor:"21,keyasint,omitempty"` // every source topic
+	Nonce        string `cbor:"22,keyasint,omitempty"`
+	Rules        *Rules `cbor:"23,keyasint,omitempty"`
+}
+
+// Edge is one merge: From into To, known by its event time, origin and message.
+type Edge struct {
+	_      struct{} `cbor:",toarray"`
+	From   string
+	To     string
+	Time   int64
+	Origin string
+	ID     string // message ID, else source position
+}
+
+// Record is a message with its position in the journal partition.
+type Record struct {
+	Offset  int64
+	Time    int64 // append time (LogAppendTime), Unix ms
+	Message *Message
+}
