@@ -6,15 +6,17 @@ type MessageKind uint8
 // The kinds of message. Event comes from ingest or is sent on by an entity; the
 // rest only entities send.
 const (
-	MsgEvent   MessageKind = iota + 1 // an event: decide whose it is, or publish it
-	MsgClaim                          // customer → address: Customer says the address is theirs
-	MsgClaimed                        // address → customer: the answer to a claim
-	MsgOwner                          // customer → address: the owner was merged into Customer
-	MsgMerge                          // device → provisional customer: merge into Edge.To
-	MsgMerged                         // customer → customer or device: From was merged along Edge
-	MsgUnlink                         // customer → device: the link to Customer is refused
-	MsgTick                           // to the partition: time passes; may carry watermarks
-	MsgRules                          // to the partition: rules in force from here
+	MsgEvent    MessageKind = iota + 1 // an event: decide whose it is, or publish it
+	MsgClaim                           // customer → address: Customer says the address is theirs
+	MsgClaimed                         // address → customer: the answer to a claim
+	MsgOwner                           // customer → address: the owner was merged into Customer
+	MsgMerge                           // device → provisional customer: merge along Merge
+	MsgTold                            // customer → customer: the merge along Merge was published; Customer took over
+	MsgMerged                          // customer → customer or device: Merge.From counts as Merge.To; its addresses and devices
+	MsgTakeOver                        // customer → customer: a lead or customer to be merged, passed on by one who was merged
+	MsgUnlink                          // customer → device: the link to Customer is refused
+	MsgTick                            // to the partition: time passes; may carry watermarks
+	MsgRules                           // to the partition: rules in force from here
 )
 
 // Message is the value of one journal record: a message to one entity, or to
@@ -40,6 +42,8 @@ type Message struct {
 	Links     []string `cbor:"17,keyasint,omitempty"` // of MsgMerged to a customer: From's devices
 	Corrects  string   `cbor:"18,keyasint,omitempty"` // of a fact's correction: source of the copy it corrects
 	Number    int64    `cbor:"19,keyasint,omitempty"` // claims: the claim's number, echoed by the answer
+	Ask       bool     `cbor:"24,keyasint,omitempty"` // claims: asks whose the address is, claims nothing
+	Pending   *Pending `cbor:"25,keyasint,omitempty"` // of MsgTakeOver
 
 	// Of a tick: how far sources are surely in the journal, as log time, and who
 	// wrote it, so that its writer knows it again.

@@ -8,13 +8,14 @@ const Logic = 1
 type Meta struct {
 	Applied      int64            `cbor:"1,keyasint"` // the state is the fold of journal[0, Applied)
 	Logic        int              `cbor:"2,keyasint"`
-	TopicID      string           `cbor:"3,keyasint"` // of the journal
-	Clock        int64            `cbor:"4,keyasint"` // running maximum of append times, Unix ms
-	Watermark    int64            `cbor:"5,keyasint"` // highest authority watermark
-	WatermarkAll int64            `cbor:"6,keyasint"` // highest watermark of all sources
-	Seen         map[string]Place `cbor:"7,keyasint"` // by sender partition: the highest place
-	Rules        Rules            `cbor:"8,keyasint"` // in force
-	Environment  string           `cbor:"9,keyasint"` // who wrote the state
+	TopicID      string           `cbor:"3,keyasint"`  // of the journal
+	Clock        int64            `cbor:"4,keyasint"`  // running maximum of append times, Unix ms
+	Watermark    int64            `cbor:"5,keyasint"`  // highest authority watermark
+	WatermarkAll int64            `cbor:"6,keyasint"`  // highest watermark of all sources
+	Seen         map[string]Place `cbor:"7,keyasint"`  // by sender partition: the highest place
+	Rules        Rules            `cbor:"8,keyasint"`  // in force
+	Environment  string           `cbor:"9,keyasint"`  // who wrote the state
+	Number       int32            `cbor:"10,keyasint"` // the journal partition
 }
 
 // Wait says what a timer waits for to have passed its time.
@@ -32,4 +33,80 @@ type Timer struct {
 	_    struct{} `cbor:",toarray"`
 	At   int64    // Unix ms of log time; fires when what it waits for is past it
 	Wait Wait
+}
+
+// Partition is the fold of one journal partition: its meta, its timers, and the
+// entities that the caller has loaded. It is not safe for concurrent use.
+type Partition struct {
+	Meta
+	entities map[Key]*Entity
+	changed  map[Key]struct{}
+	timers   timers
+	moved    map[Key]struct{} // entities whose timer changed
+}
+
+// NewPartition continues the fold from meta and the partition's timers.
+func NewPartition(meta Meta, waiting map[Key]Timer) *Partition {
+	p := &Partition{
+		Meta: meta, entities: map[Key]*Entity{},
+		changed: map[Key]struct{}{}, moved: map[Key]struct{}{},
+		timers: timers{at: map[Key]Timer{}},
+	}
+	if p.Seen == nil {
+		p.Seen = map[string]Place{}
+	}
+	if p.Rules == (Rules{}) {
+		p.Rules = DefaultRules()
+	}
+	for k, t := range waiting {
+		p.timers.set(k, t)
+	}
+	return p
+}
+
+// Has reports whether the entity is loaded.
+func (p *Partition) Has(k Key) bool { _, ok := p.entities[k]; return ok }
+
+// Put loads an entity as the state has it; nil where the state has none.
+func (p *Partition) Put(k Key, e *Entity) {
+	if e == nil {
+		e = &Entity{}
+	}
+	p.entities[k] = e
+}
+
+// Entity returns a loaded entity, nil where it is not loaded.
+func (p *Partition) Entity(k Key) *Entity { return p.entities[k] }
+
+// Loaded is the number of loaded entities.
+func (p *Partition) Loaded() int { return len(p.entities) }
+
+// Drop forgets loaded entities until at most keep are left, never one that was
+// changed since the last Settle. Which ones go changes no output.
+func (p *Partition) Drop(keep int) {
+	for k := range p.entities {
+		if len(p.entities) <= keep {
+			return
+		}
+		if _, dirty := p.changed[k]; !dirty {
+			delete(p.entities, k)
+		}
+	}
+}
+
+// Changes returns the entities and timers changed since the last Settle, in key order.
+func (p *Partition) Changes() (entities []Key, timers []Key) {
+	return sortedKeys(p.changed), sortedKeys(p.moved)
+}
+
+// Timer returns an entity's timer, zero where it has none.
+func (p *Partition) Timer(k Key) Timer { return p.timers.at[k] }
+
+// Timers is the number of timers that wait.
+func (p *Partition) Timers() int { return len(p.timers.at) }
+
+// Settle says that the changes are remembered.
+func (p *Partition) Settle() {
+	clear(p.changed)
+	clear(p.moved)
 }

@@ -1,0 +1,257 @@
+package stitch
+
+import "slices"
+
+// device handles a message to an anonymous ID: it takes in evidence, finds out
+// whose the event is, and sends it on, or publishes it for its anonymous person.
+func (s *step) device(m *Message) {
+	if s.e.Device == nil {
+		s.e.Device = &DeviceState{}
+	}
+	d := s.e.Device
+	switch m.Kind {
+	case MsgMerged:
+		if d.Same == nil {
+			d.Same = map[string]string{}
+		}
+		d.Same[m.Merge.From] = m.Merge.To
+		s.settle(m.Event)
+	case MsgUnlink:
+		d.unlink(m.Customer)
+	case MsgEvent:
+		s.deviceEvent(m)
+	}
+}
+
+// unlink forgets a customer whose link was refused (law identity.9).
+func (d *DeviceState) unlink(customer string) {
+	d.Evidence = slices.DeleteFunc(d.Evidence, func(ev Evidence) bool {
+		return ev.Kind == EvLogin && ev.Who == customer
+	})
+	d.Customers = slices.DeleteFunc(d.Customers, func(c string) bool { return c == customer })
+}
+
+func (s *step) timeline() timeline { return s.e.Device.timeline(s.key.ID, &s.p.Rules) }
+
+func (s *step) deviceEvent(m *Message) {
+	ev := m.Event
+	if reason := ev.ignored(); reason != "" {
+		s.outcome(ev, "ignored", reason, "")
+		return
+	}
+	news := s.takeEvidence(ev)
+	tl := s.timeline()
+	switch {
+	case ev.User != "":
+		s.named(m, tl)
+	case ev.Op == OpDeviceUpdate || ev.Op == OpDeviceDelete:
+		s.token(ev, tl)
+	default:
+		s.nameless(m, tl)
+	}
+	if news {
+		s.settle(ev)
+	}
+}
+
+// ignored says why the event is no business of Customer.io's, whoever it is
+// about (contract section 7, "nobody", "push tokens", "aliases"); "" where it is some.
+func (ev *Event) ignored() string {
+	switch {
+	case ev.Type == Group:
+		return "group"
+	case ev.Type == Alias && ev.Previous == ev.User:
+		return "alias_to_itself"
+	case ev.Type == Alias && ev.Previous != ev.Anonymous && !ev.Trusted:
+		return "alias_not_trusted"
+	case ev.Op.ofUser() && !ev.Trusted:
+		return "operation_not_trusted"
+	case (ev.Op == OpDeviceUpdate || ev.Op == OpDeviceDelete) && ev.Device.Token == "":
+		return "no_push_token"
+	case ev.Op == OpDeviceUpdate && ev.Device.Platform == "":
+		return "push_platform"
+	}
+	return ""
+}
+
+func (o Op) ofUser() bool { return o == OpUserDelete || o == OpUserSuppress || o == OpUserUnsuppress }
+
+// login reports whether the event ties a device to a customer (law identity.2).
+func (ev *Event) login() bool {
+	return ev.User != "" && ev.Anonymous != "" &&
+		(ev.Type == Identify || ev.Type == Alias && ev.Previous == ev.Anonymous)
+}
+
+// takeEvidence adds what the event says of the device; true where it said anything new.
+func (s *step) takeEvidence(ev *Event) bool {
+	d := s.e.Device
+	piece := Evidence{Time: ev.Time, Origin: ev.Origin, ID: ev.ID(), Who: ev.User}
+	switch {
+	case ev.login():
+		if !s.linkAllowed(ev) {
+			return false
+		}
+		piece.Kind, piece.Temporary = EvLogin, ev.Temporary
+	case ev.Op == OpLogout:
+		piece.Kind, piece.Who = EvLogout, ""
+	case ev.Op == OpSplit && ev.User != "":
+		piece.Kind = EvSplit
+	case ev.Type == Identify && ev.Email != "":
+		piece.Kind, piece.Who = EvCapture, ev.Email
+	default:
+		return false
+	}
+	added := d.add(piece)
+	if len(d.Evidence) > 8 {
+		d.compact(s.p.Clock - s.p.Rules.SharedAfter)
+	}
+	return added
+}
+
+// linkAllowed keeps the limit of customers of one anonymous ID (law identity.9).
+func (s *step) linkAllowed(ev *Event) bool {
+	d := s.e.Device
+	if slices.Contains(d.Customers, ev.User) {
+		return true
+	}
+	if len(d.Customers) >= s.p.Rules.MaxCustomers {
+		s.identity(ev, "link_refused", "too_many_customers_on_device", ev.User)
+		return false
+	}
+	d.Customers = append(d.Customers, ev.User)
+	s.identity(ev, "linked", "login", ev.User)
+	return true
+}
+
+// named sends an event that names its customer on to that customer; a login
+// with the anonymous ID that it ties (law identity.2).
+func (s *step) named(m *Message, tl timeline) {
+	ev := m.Event
+	next := Message{Kind: MsgEvent, To: Key{Kind: KindCustomer, ID: ev.User}, Event: ev, Hop: true, Why: WhyUser, Corrects: m.Corrects}
+	if ev.login() && slices.Contains(s.e.Device.Customers, ev.User) {
+		next.Link = s.key.ID
+		next.Tie = s.tie(ev, tl)
+	}
+	s.send(next)
+}
+
+// tie returns the anonymous ID that a login ties: none on a shared device, and
+// none that was told to be another's, as Customer.io can't take it back.
+func (s *step) tie(ev *Event, tl timeline) string {
+	d, seg := s.e.Device, tl.at(ev.Time)
+	if seg.shared || d.canonical(seg.customer) != d.canonical(ev.User) {
+		return ""
+	}
+	if told, ok := d.Tied[seg.anon]; ok && d.canonical(told) != d.canonical(ev.User) {
+		return ""
+	}
+	if d.Tied == nil {
+		d.Tied = map[string]string{}
+	}
+	d.Tied[seg.anon] = ev.User
+	return seg.anon
+}
+
+// nameless places an event with the anonymous ID alone, or with an email, by
+// the device's time (laws identity.3, 5 and 7).
+func (s *step) nameless(m *Message, tl timeline) {
+	ev := m.Event
+	customer, address, anon, why := tl.who(ev.Time)
+	if ev.Type == Identify && ev.Email != "" && tl.at(ev.Time).customer == "" {
+		customer, address, why = "", ev.Email, WhyEmail // a capture; on a shared device it names the address only
+	}
+	next := Message{Kind: MsgEvent, Event: ev, Hop: true, Why: why, Corrects: m.Corrects}
+	switch {
+	case customer != "":
+		next.To = Key{Kind: KindCustomer, ID: customer}
+		s.send(next)
+	case address != "":
+		next.To = Key{Kind: KindAddress, ID: address}
+		s.send(next)
+	case ev.Type == Identify:
+		s.outcome(ev, "ignored", "anonymous_identify", "")
+	case ev.Op.ofUser():
+		s.outcome(ev, "ignored", "anonymous_operation", "")
+	default:
+		s.publishAnonymous(m, anon, why)
+	}
+}
+
+func (s *step) publishAnonymous(m *Message, anon string, why Why) {
+	if other, repeat := s.e.collapsed(m.Event); repeat {
+		s.outcome(m.Event, "duplicate", "repeated", other.String())
+		return
+	}
+	s.sinkEvent(m, Person{Anonymous: anon}, why)
+}
+
+// token sends a device operation to the customer it belongs to, or holds it
+// until one logs in (contract section 7, "push tokens").
+func (s *step) token(ev *Event, tl timeline) {
+	d := s.e.Device
+	if customer, _, _, why := tl.who(ev.Time); customer != "" {
+		s.send(Message{Kind: MsgEvent, To: Key{Kind: KindCustomer, ID: customer}, Event: ev, Hop: true, Why: why})
+		return
+	}
+	id := ev.Device.key()
+	i := slices.IndexFunc(d.Held, func(h HeldToken) bool { return h.ID == id })
+	switch {
+	case i < 0:
+		d.Held = append(d.Held, HeldToken{ID: id, Event: ev})
+	case ev.Time < d.Held[i].Event.Time:
+		s.outcome(ev, "suppressed", "older_token", d.Held[i].Event.Source.String())
+		return
+	default:
+		s.outcome(d.Held[i].Event, "suppressed", "newer_token", ev.Source.String())
+		d.Held[i].Event = ev
+	}
+	s.outcome(ev, "held", "push_token_without_customer", "")
+}
+
+func (d *Device) key() string {
+	if d.ID != "" {
+		return d.ID
+	}
+	return d.Token
+}
+
+// settle does what new evidence makes possible: held tokens go to who logged
+// in, and a provisional customer is merged into who logged in after them.
+func (s *step) settle(cause *Event) {
+	d, tl := s.e.Device, s.timeline()
+	held := d.Held
+	d.Held = nil
+	for _, h := range held {
+		if customer, _, _, why := tl.who(h.Event.Time); customer != "" {
+			s.send(Message{Kind: MsgEvent, To: Key{Kind: KindCustomer, ID: customer}, Event: h.Event, Hop: true, Why: why})
+		} else {
+			d.Held = append(d.Held, h)
+		}
+	}
+	s.mergeProvisional(cause)
+}
+
+// mergeProvisional merges each provisional customer, once, into the customer
+// who next logged in there (law identity.8).
+func (s *step) mergeProvisional(cause *Event) {
+	d := s.e.Device
+	for i, ev := range d.Evidence {
+		if ev.Kind != EvLogin || !ev.Temporary || slices.Contains(d.Merged, ev.Who) || d.split(&d.Evidence[i]) {
+			continue
+		}
+		j := slices.IndexFunc(d.Evidence[i:], func(o Evidence) bool { return o.Kind == EvLogin && !o.Temporary })
+		if j < 0 {
+			continue
+		}
+		by := d.Evidence[i+j]
+		d.Merged = append(d.Merged, ev.Who)
+		if d.Same == nil {
+			d.Same = map[string]string{}
+		}
+		d.Same[ev.Who] = by.Who
+		s.send(Message{
+			Kind: MsgMerge, To: Key{Kind: KindCustomer, ID: ev.Who}, Event: cause.cause(), Hop: true,
+			Merge: &Edge{From: ev.Who, To: by.Who, Time: by.Time, Origin: by.Origin, ID: by.ID},
+		})
+	}
+}

@@ -1,0 +1,243 @@
+package stitch
+
+import (
+	"cmp"
+	"slices"
+)
+
+// compare orders merges by event time, then by origin and message ID.
+func (a Edge) compare(b Edge) int {
+	return cmp.Or(
+		cmp.Compare(a.Time, b.Time), cmp.Compare(a.Origin, b.Origin), cmp.Compare(a.ID, b.ID),
+		cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To),
+	)
+}
+
+// addMerge puts a merge among the evidence; once, in order.
+func (p *PersonState) addMerge(e Edge) {
+	if i, found := slices.BinarySearchFunc(p.Merges, e, Edge.compare); !found {
+		p.Merges = slices.Insert(p.Merges, i, e)
+	}
+}
+
+// merge returns the customer's merge in force for a message: the first by event
+// time that is neither void for the message nor split since (law identity.6).
+func (p *PersonState) merge(void []Edge) (Edge, bool) {
+	for _, e := range p.Merges {
+		if !slices.Contains(void, e) && !p.splitFrom(e) {
+			return e, true
+		}
+	}
+	return Edge{}, false
+}
+
+func (p *PersonState) splitFrom(e Edge) bool {
+	return slices.ContainsFunc(p.Splits, func(s Edge) bool { return s.To == e.To && s.Time >= e.Time })
+}
+
+// away reports whether Customer.io was told that this customer is another now,
+// and no split has taken that back here.
+func (p *PersonState) away() bool { return p.Told != nil && !p.splitFrom(*p.Told) }
+
+// onward finds where the message goes from customer id: to another customer, or
+// nowhere (ok false), where it ends here. It extends the message's path and
+// voids the latest merge of a circle that would close, so that evidence in any
+// order ends at the same person and no message runs for ever (PROTOCOL).
+func (p *PersonState) onward(id string, m *Message) (to string, ok bool) {
+	for {
+		e, found := p.merge(m.Void)
+		if !found {
+			return "", false
+		}
+		start := slices.IndexFunc(m.Path, func(x Edge) bool { return x.From == e.To })
+		if e.To != id && start < 0 {
+			m.Path = append(slices.Clone(m.Path), e)
+			return e.To, true
+		}
+		circle := []Edge{e}
+		if e.To != id {
+			circle = append(slices.Clone(m.Path[start:]), e)
+		}
+		latest := slices.MaxFunc(circle, Edge.compare)
+		m.Void = append(slices.Clone(m.Void), latest)
+		if latest != e {
+			i := slices.Index(m.Path, latest)
+			m.Path = m.Path[:i]
+			return latest.From, true
+		}
+	}
+}
+
+// aliased takes a merge in as evidence and follows it. outcome is false for a
+// merge that is no source record's own outcome (a provisional customer's).
+func (s *step) aliased(m *Message, outcome bool) {
+	p, e := s.e.Person, *m.Merge
+	p.addMerge(e)
+	first, ok := p.merge(nil)
+	switch {
+	case p.away() && p.Told.To != e.To:
+		s.identity(m.Event, "merge_refused", "merged_already", p.Told.To)
+		s.unmerged(m.Event, outcome, "merged_already")
+	case p.away():
+		s.unmerged(m.Event, outcome, "merged_already")
+	case !ok || first != e:
+		s.unmerged(m.Event, outcome, "merged_already")
+	default:
+		s.onMerge(m, outcome)
+	}
+}
+
+func (s *step) unmerged(ev *Event, outcome bool, reason string) {
+	if outcome {
+		s.outcome(ev, "ignored", reason, "")
+	}
+}
+
+// onMerge sends a merge on along the merges in force; where it ends, the person
+// there takes the merged one over.
+func (s *step) onMerge(m *Message, outcome bool) {
+	p := s.e.Person
+	next := *m
+	if to, ok := p.onward(s.key.ID, &next); ok {
+		next.To = Key{Kind: KindCustomer, ID: to}
+		next.Hop = true
+		s.send(next)
+		return
+	}
+	e := *next.Merge
+	switch {
+	case slices.Contains(next.Void, e) || e.From == s.key.ID:
+		s.identity(m.Event, "merge_void", "circle", e.To)
+		s.unmerged(m.Event, outcome, "circle")
+	case p.away():
+		s.identity(m.Event, "merge_refused", "told_otherwise", p.Into)
+		s.unmerged(m.Event, outcome, "told_otherwise")
+	default:
+		s.takeOver(Pending{Customer: e.From, Cause: m.Event.cause(), Why: WhyUser})
+		s.identity(m.Event, "merged", "alias", e.From)
+		s.send(Message{Kind: MsgTold, To: Key{Kind: KindCustomer, ID: e.From}, Merge: &e, Customer: s.key.ID, Event: m.Event.cause()})
+	}
+}
+
+// cause is the event as far as its effects refer to it.
+func (ev *Event) cause() *Event {
+	return &Event{Source: ev.Source, Origin: ev.Origin, MessageID: ev.MessageID, Time: ev.Time}
+}
+
+// told: Customer.io was told that this customer is another now. What counts on
+// that hears of it: devices, addresses, and who took over.
+func (s *step) told(m *Message) {
+	p := s.e.Person
+	if p.away() {
+		return
+	}
+	p.Told, p.Into = m.Merge, m.Customer
+	edge := *m.Merge
+	edge.To = m.Customer
+	s.send(Message{
+		Kind: MsgMerged, To: Key{Kind: KindCustomer, ID: m.Customer}, Merge: &edge,
+		Addresses: p.Owned, Links: p.Links, Event: m.Event,
+	})
+	for _, address := range p.Owned {
+		s.send(Message{Kind: MsgOwner, To: Key{Kind: KindAddress, ID: address}, Merge: &edge, Event: m.Event})
+	}
+	for _, device := range p.Links {
+		s.send(Message{Kind: MsgMerged, To: Key{Kind: KindDevice, ID: device}, Merge: &edge, Event: m.Event})
+	}
+}
+
+// mergedIn takes over the addresses and devices of a customer who was merged
+// into this one, and passes them on where this one was merged meanwhile.
+func (s *step) mergedIn(m *Message) {
+	p := s.e.Person
+	var addresses, links []string
+	for _, a := range m.Addresses {
+		if i, found := slices.BinarySearch(p.Owned, a); !found {
+			p.Owned = slices.Insert(p.Owned, i, a)
+			addresses = append(addresses, a)
+		}
+	}
+	for _, d := range m.Links {
+		if !slices.Contains(p.Links, d) && len(p.Links) < s.p.Rules.MaxDevices {
+			p.Links = append(p.Links, d)
+			links = append(links, d)
+		}
+	}
+	if !p.away() || len(addresses)+len(links) == 0 {
+		return
+	}
+	edge := *p.Told
+	edge.To = p.Into
+	s.send(Message{
+		Kind: MsgMerged, To: Key{Kind: KindCustomer, ID: p.Into}, Merge: &edge,
+		Addresses: addresses, Links: links, Event: m.Event,
+	})
+	for _, address := range addresses {
+		s.send(Message{Kind: MsgOwner, To: Key{Kind: KindAddress, ID: address}, Merge: &edge, Event: m.Event})
+	}
+	for _, device := range links {
+		s.send(Message{Kind: MsgMerged, To: Key{Kind: KindDevice, ID: device}, Merge: &edge, Event: m.Event})
+	}
+}
+
+// takeOver merges another person into this one, once this one is surely known
+// to Customer.io: a merge whose primary does not exist yet does nothing there.
+func (s *step) takeOver(t Pending) {
+	p := s.e.Person
+	if p.First == 0 {
+		s.sinkIdentify(t.Cause, t.Why, nil, "", "")
+	}
+	t.At = p.First + s.p.Rules.MergeDelay
+	p.Pending = append(p.Pending, t)
+	if t.At < s.p.Clock {
+		s.pendingDue()
+		return
+	}
+	s.armPending()
+}
+
+func (s *step) armPending() {
+	p := s.e.Person
+	if len(p.Pending) == 0 {
+		s.setTimer(Timer{})
+		return
+	}
+	first := slices.MinFunc(p.Pending, func(a, b Pending) int { return cmp.Compare(a.At, b.At) })
+	s.setTimer(Timer{At: first.At, Wait: WaitClock})
+}
+
+// pendingDue publishes the merges whose time is past; a lead's with the
+// identify that gives the customer the address again (law identity.7).
+func (s *step) pendingDue() {
+	p := s.e.Person
+	if p == nil {
+		return
+	}
+	waiting := p.Pending
+	p.Pending = nil
+	for _, t := range waiting {
+		switch {
+		case t.At >= s.p.Clock:
+			p.Pending = append(p.Pending, t)
+		case p.away():
+			s.send(Message{Kind: MsgTakeOver, To: Key{Kind: KindCustomer, ID: p.Into}, Pending: &t, Event: t.Cause})
+		default:
+			s.publishMerge(t)
+		}
+	}
+	s.armPending()
+}
+
+func (s *step) publishMerge(t Pending) {
+	secondary := Person{ID: t.Customer}
+	if t.Address != "" {
+		secondary = Person{Email: t.Address}
+	}
+	s.sink(Sink{
+		Person: Person{ID: s.key.ID}, Secondary: secondary, Action: ActMerge,
+		Source: t.Cause.Source, MessageID: t.Cause.MessageID, Why: t.Why,
+	})
+	if t.Address != "" {
+		s.sinkIdentify(t.Cause, t.Why, nil, t.Address, "")
+	}
+}

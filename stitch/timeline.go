@@ -1,0 +1,200 @@
+package stitch
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/base32"
+	"math"
+	"slices"
+	"strings"
+)
+
+// segment is a stretch of a device's time in which its events belong to one
+// person. Segments of one epoch lie between two logouts.
+type segment struct {
+	from     int64  // event time from which it holds
+	anon     string // the anonymous ID to publish under where nobody is known, and that a login ties
+	epoch    int
+	customer string // logged in
+	address  string // captured
+	shared   bool   // two customers, no logout: nobody's
+}
+
+// timeline is a device's time, from its set of evidence: a pure function of the
+// set, in whatever order it came (contract section 3, laws 3, 4, 5 and 7).
+type timeline struct {
+	segs  []segment
+	first map[int]string // by epoch: the first customer who logged in
+}
+
+// compare orders evidence by event time, then by origin and message ID.
+func (a Evidence) compare(b Evidence) int {
+	return cmp.Or(
+		cmp.Compare(a.Time, b.Time), cmp.Compare(a.Origin, b.Origin), cmp.Compare(a.ID, b.ID),
+		cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Who, b.Who),
+	)
+}
+
+// add puts the piece where it belongs; false where it is there already.
+func (d *DeviceState) add(ev Evidence) bool {
+	i, found := slices.BinarySearchFunc(d.Evidence, ev, Evidence.compare)
+	if found {
+		return false
+	}
+	d.Evidence = slices.Insert(d.Evidence, i, ev)
+	return true
+}
+
+// compact keeps, of pieces that say the same with nothing between them, those
+// older than the given event time as the first and the last (contract section 3).
+func (d *DeviceState) compact(before int64) {
+	same := func(a, b Evidence) bool { return a.Kind == b.Kind && a.Who == b.Who }
+	kept := d.Evidence[:0:0]
+	for i, ev := range d.Evidence {
+		inner := i > 0 && i+1 < len(d.Evidence) && same(d.Evidence[i-1], ev) && same(ev, d.Evidence[i+1])
+		if !inner || ev.Time >= before {
+			kept = append(kept, ev)
+		}
+	}
+	d.Evidence = kept
+}
+
+// canonical follows the merges that the device was told of.
+func (d *DeviceState) canonical(customer string) string {
+	for range len(d.Same) + 1 {
+		next, ok := d.Same[customer]
+		if !ok {
+			return customer
+		}
+		customer = next
+	}
+	return customer // a circle: any member names them all alike
+}
+
+// timeline builds the device's time. id is the device's anonymous ID.
+func (d *DeviceState) timeline(id string, r *Rules) timeline {
+	b := builder{d: d, id: id, rules: r, tl: timeline{first: map[int]string{}}}
+	b.push(segment{from: math.MinInt64, anon: id})
+	for i := range d.Evidence {
+		ev := &d.Evidence[i]
+		switch ev.Kind {
+		case EvLogin:
+			if !d.split(ev) {
+				b.login(ev)
+			}
+		case EvLogout:
+			b.logout(ev)
+		case EvCapture:
+			if s := b.last(); s.customer == "" && !s.shared {
+				b.push(segment{from: ev.Time, anon: s.anon, epoch: s.epoch, address: ev.Who})
+			}
+		}
+	}
+	return b.tl
+}
+
+// split reports whether a later split takes this login back.
+func (d *DeviceState) split(login *Evidence) bool {
+	return slices.ContainsFunc(d.Evidence, func(ev Evidence) bool {
+		return ev.Kind == EvSplit && ev.Who == login.Who && ev.Time >= login.Time
+	})
+}
+
+type builder struct {
+	d     *DeviceState
+	id    string
+	rules *Rules
+	tl    timeline
+	signs []sign // of the customers since the last logout
+}
+
+// sign is when a customer was last seen to log in.
+type sign struct {
+	customer string
+	at       int64
+}
+
+func (b *builder) last() *segment { return &b.tl.segs[len(b.tl.segs)-1] }
+
+func (b *builder) push(s segment) { b.tl.segs = append(b.tl.segs, s) }
+
+func (b *builder) login(ev *Evidence) {
+	s, who := *b.last(), b.d.canonical(ev.Who)
+	next := segment{from: ev.Time, anon: s.anon, epoch: s.epoch, customer: ev.Who}
+	switch {
+	case len(b.signs) == 0:
+		b.tl.first[s.epoch] = ev.Who
+		b.push(next)
+	case !s.shared && b.d.canonical(s.customer) == who:
+	case b.othersGone(who, ev.Time):
+		next.anon = derive(b.id, ev)
+		b.signs = nil
+		b.push(next)
+	case b.rules.LastLogin:
+		b.push(next)
+	case !s.shared:
+		next.customer, next.shared, next.anon = "", true, derive(b.id, ev)
+		b.push(next)
+	}
+	b.sign(who, ev.Time)
+}
+
+// othersGone: no other customer has logged in there within 30 days before at.
+func (b *builder) othersGone(who string, at int64) bool {
+	return !slices.ContainsFunc(b.signs, func(s sign) bool {
+		return s.customer != who && s.at > at-b.rules.SharedAfter
+	})
+}
+
+func (b *builder) sign(who string, at int64) {
+	for i := range b.signs {
+		if b.signs[i].customer == who {
+			b.signs[i].at = at
+			return
+		}
+	}
+	b.signs = append(b.signs, sign{who, at})
+}
+
+func (b *builder) logout(ev *Evidence) {
+	s := b.last()
+	if s.customer == "" && !s.shared {
+		return // law identity.4: nobody is logged in
+	}
+	b.signs = nil
+	b.push(segment{from: ev.Time + 1, anon: derive(b.id, ev), epoch: s.epoch + 1})
+}
+
+// at returns the segment that holds at the event time.
+func (t timeline) at(time int64) segment {
+	for i := len(t.segs) - 1; i > 0; i-- {
+		if t.segs[i].from <= time {
+			return t.segs[i]
+		}
+	}
+	return t.segs[0]
+}
+
+// who returns whose an event with the anonymous ID alone is, at its event time:
+// a customer, an address, or neither, and the anonymous ID to publish under.
+func (t timeline) who(time int64) (customer, address, anon string, why Why) {
+	s := t.at(time)
+	switch {
+	case s.shared:
+		return "", "", s.anon, WhyAmbiguous
+	case s.customer != "":
+		return s.customer, "", s.anon, WhyLinked
+	case s.address != "":
+		return "", s.address, s.anon, WhyEmail
+	case t.first[s.epoch] != "":
+		return t.first[s.epoch], "", s.anon, WhyLinked
+	}
+	return "", "", s.anon, WhyAnonymous
+}
+
+// derive is the anonymous ID of a new anonymous person on the device: stable,
+// and nobody else's, as it is made of the evidence that began them.
+func derive(id string, ev *Evidence) string {
+	sum := sha256.Sum256([]byte("anonymous\x00" + id + "\x00" + ev.Origin + "\x00" + ev.ID))
+	return "ls-" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16]))
+}
