@@ -1,0 +1,43 @@
+# What people run. CI runs the same targets (.ci/run).
+
+SHELL       = bash
+.SHELLFLAGS = -eu -o pipefail -c
+
+LINT     = go tool -modfile=tools/go.mod golangci-lint
+FUZZTIME = 10s
+
+.PHONY: help demo build test race e2e bench fuzz lint
+.DEFAULT_GOAL := help
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-6s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## the whole pipeline on this machine, no Kafka and no Redis needed
+	go run ./cmd/lockstitch demo
+
+build: ## the binary, in bin/
+	CGO_ENABLED=0 go build -trimpath -o bin/lockstitch ./cmd/lockstitch
+
+test: ## all tests that need nothing but Go
+	go test ./...
+
+race: ## the same under the race detector, as CI runs them
+	go test -race -timeout 15m ./...
+
+# -p 1: each package has brokers of its own, and they would starve each other.
+e2e: ## real Kafka and Redis, killed and started again (needs java, mvn, redis-server, kcat)
+	go test -tags e2e -count=1 -p 1 -timeout 20m ./e2e/...
+
+bench: ## throughput against the bare copy, on real Kafka and Redis
+	go run -tags e2e ./bench
+
+fuzz: ## every fuzz target, FUZZTIME=10s each
+	@targets=$$(go test -list '^Fuzz' ./... | awk '/^Fuzz/{f[n++]=$$1} /^ok/{for(i=0;i<n;i++)print $$2" "f[i]} !/^Fuzz/{n=0}'); \
+	test -n "$$targets" || { echo "no fuzz target found" >&2; exit 1; }; \
+	echo "$$targets" | while read -r pkg name; do \
+		echo "fuzz $$pkg $$name"; \
+		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	done
+
+lint: ## golangci-lint, built from tools/go.mod
+	$(LINT) run ./...
