@@ -1,0 +1,202 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"lockstitch/pkg/engine"
+)
+
+// ourMetadata marks the offsets that Lockstitch commits; anything else was
+// committed by a person or another program.
+const ourMetadata = "lockstitch"
+
+// publishGrace is how long a Publish whose context ended still waits for what it
+// has handed over, so that an owner that is told to stop finishes its batch.
+const publishGrace = 2 * time.Second
+
+// gate is the moment of a revoke: what passes it has happened before, and after
+// it is shut nothing passes.
+type gate struct {
+	mu   sync.RWMutex
+	shut bool
+}
+
+// pass runs f unless the gate is shut; a nil gate never is.
+func (g *gate) pass(f func()) bool {
+	if g == nil {
+		f()
+		return true
+	}
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if !g.shut {
+		f()
+	}
+	return !g.shut
+}
+
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut = true
+}
+
+// partitionLog is engine.Log for one assignment of one journal partition. It
+// dies with the assignment.
+type partitionLog struct {
+	m     *member
+	p     int32
+	queue *queue
+	gate  gate
+	ctx   context.Context // ends, with cause engine.ErrLost, when the log dies
+	end   context.CancelCauseFunc
+}
+
+func newLog(m *member, p int32) *partitionLog {
+	l := &partitionLog{m: m, p: p, queue: m.feed.open(p)}
+	l.ctx, l.end = context.WithCancelCause(context.Background())
+	return l
+}
+
+// fence kills the log. When it returns, no method has an effect any more.
+func (l *partitionLog) fence() {
+	l.gate.close()
+	l.end(engine.ErrLost)
+	l.m.feed.shut(l.queue)
+}
+
+// do runs f with a context that ends with the caller's and with the log's life.
+func (l *partitionLog) do(ctx context.Context, f func(context.Context) error) error {
+	if l.ctx.Err() != nil {
+		return engine.ErrLost
+	}
+	both, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(l.ctx, func() { cancel(engine.ErrLost) })()
+	err := f(both)
+	if l.ctx.Err() != nil {
+		return engine.ErrLost
+	}
+	return err
+}
+
+// Bounds implements engine.Log.
+func (l *partitionLog) Bounds(ctx context.Context) (start, end int64, topicID string, err error) {
+	err = l.do(ctx, func(ctx context.Context) error {
+		facts, err := describeOne(ctx, l.m.feed.client, l.m.topic)
+		if err != nil {
+			return err
+		}
+		topicID = facts.id
+		if start, err = l.listOffset(ctx, -2); err != nil {
+			return err
+		}
+		end, err = l.listOffset(ctx, -1)
+		return err
+	})
+	return start, end, topicID, err
+}
+
+// listOffset asks for the partition's first (-2) or next (-1) offset.
+func (l *partitionLog) listOffset(ctx context.Context, which int64) (int64, error) {
+	rp := kmsg.NewListOffsetsRequestTopicPartition()
+	rp.Partition, rp.Timestamp = l.p, which
+	rt := kmsg.NewListOffsetsRequestTopic()
+	rt.Topic, rt.Partitions = l.m.topic, []kmsg.ListOffsetsRequestTopicPartition{rp}
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.ReplicaID, req.Topics = -1, []kmsg.ListOffsetsRequestTopic{rt}
+	resp, err := req.RequestWith(ctx, l.m.feed.client)
+	if err == nil && (len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1) {
+		err = errors.New("the answer lacks the partition")
+	}
+	if err == nil {
+		err = kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("kafka: offsets of %s partition %d: %w", l.m.topic, l.p, err)
+	}
+	return resp.Topics[0].Partitions[0].Offset, nil
+}
+
+// Committed implements engine.Log.
+func (l *partitionLog) Committed(ctx context.Context) (offset int64, ours bool, err error) {
+	err = l.do(ctx, func(ctx context.Context) error {
+		offset, ours, err = l.m.commits.committed(ctx, l.p)
+		return err
+	})
+	return offset, ours, err
+}
+
+// Read implements engine.Log.
+func (l *partitionLog) Read(ctx context.Context, from int64, max int) (entries []engine.Entry, err error) {
+	err = l.do(ctx, func(ctx context.Context) error {
+		entries, err = l.m.feed.read(ctx, l.queue, from, max)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return entries, nil
+}
+
+// Publish implements engine.Log.
+func (l *partitionLog) Publish(ctx context.Context, out []engine.Published) error {
+	recs, size, err := l.m.producer.records(out)
+	if err != nil || len(recs) == 0 {
+		return err
+	}
+	return l.write(ctx, recs, size)
+}
+
+// Append implements engine.Log.
+func (l *partitionLog) Append(ctx context.Context, value []byte) error {
+	size := Size(&engine.Published{Value: value})
+	if limit := l.m.producer.Limit(engine.TopicJournal); size > limit {
+		return &TooLargeError{Topic: l.m.topic, Size: size, Limit: limit}
+	}
+	return l.write(ctx, []*kgo.Record{{Topic: l.m.topic, Partition: l.p, Value: value}}, int64(size))
+}
+
+func (l *partitionLog) write(ctx context.Context, recs []*kgo.Record, size int64) error {
+	if l.ctx.Err() != nil {
+		return engine.ErrLost
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	late, cancel := linger(ctx, publishGrace)
+	defer cancel()
+	return l.do(late, func(ctx context.Context) error {
+		return l.m.producer.write(ctx, recs, size, &l.gate)
+	})
+}
+
+// linger is a context that ends a while after its parent.
+func linger(parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(parent))
+	stop := context.AfterFunc(parent, func() {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel(context.Cause(parent))
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// Commit implements engine.Log.
+func (l *partitionLog) Commit(ctx context.Context, next int64) error {
+	return l.do(ctx, func(ctx context.Context) error {
+		return l.m.commits.commit(ctx, l, next)
+	})
+}

@@ -1,0 +1,347 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/semaphore"
+
+	"lockstitch/pkg/engine"
+	"lockstitch/stitch"
+)
+
+// ProducerOptions tune a Producer; the zero value is fit for production.
+type ProducerOptions struct {
+	// Linger is how long a partition waits for more records before it is written;
+	// 0 for 2 ms, negative for none. It adds to every record's latency.
+	Linger time.Duration
+	// Uncompressed switches snappy off.
+	Uncompressed bool
+	// Buffer is the bytes in flight at most, 0 for 64 MiB; callers wait beyond it.
+	Buffer int64
+}
+
+// Producer is the one ordered way out of this process: for each partition,
+// records are written in the order of the calls, and none after one that failed.
+// It is safe for concurrent use; one sender's calls must follow one another.
+type Producer struct {
+	conn       Conn
+	topics     Topics
+	opt        ProducerOptions
+	partitions int         // of the journal; its keys are dealt by it, so it never changes
+	control    *kgo.Client // asks for metadata
+	room       *semaphore.Weighted
+
+	mu      sync.Mutex
+	client  *kgo.Client // nil after a failure: the next write makes a new one
+	limits  [4]int      // by engine.Topic
+	closed  bool
+	closing sync.WaitGroup // of clients that failed
+}
+
+// TooLargeError says that a record would not fit its topic. Nothing of its
+// Publish was written. Its sender should have quarantined it.
+type TooLargeError struct {
+	Topic       string
+	Size, Limit int // bytes
+}
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("kafka: a record of %d bytes is over what topic %s takes (max.message.bytes %d); nothing was written", e.Size, e.Topic, e.Limit)
+}
+
+// Limits where a topic's configuration can't be read: those of its reviewed file.
+var fallbackLimits = [4]int{
+	engine.TopicJournal: 2 << 20, engine.TopicSink: 1 << 20,
+	engine.TopicDecisions: 1 << 20, engine.TopicDLQ: 16 << 20,
+}
+
+// maxBatch is the largest batch ever written, whatever a topic would take.
+const maxBatch = 16 << 20
+
+// NewProducer connects and asks the cluster for the journal's partitions and the
+// topics' limits. The journal has to exist (ErrNoTopic).
+func NewProducer(ctx context.Context, conn Conn, topics Topics, opt ProducerOptions) (*Producer, error) {
+	if err := topics.Validate(); err != nil {
+		return nil, err
+	}
+	if opt.Buffer <= 0 {
+		opt.Buffer = 64 << 20
+	}
+	if opt.Linger == 0 {
+		opt.Linger = 2 * time.Millisecond
+	}
+	control, err := conn.client()
+	if err != nil {
+		return nil, err
+	}
+	journal, err := describeOne(ctx, control, topics.Journal)
+	if err != nil {
+		control.Close()
+		return nil, err
+	}
+	p := &Producer{
+		conn: conn, topics: topics, opt: opt, partitions: journal.partitions,
+		control: control, room: semaphore.NewWeighted(opt.Buffer), limits: fallbackLimits,
+	}
+	if _, err := p.open(ctx); err != nil {
+		control.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// Partitions is the journal's partition count.
+func (p *Producer) Partitions() int { return p.partitions }
+
+// Limit is the size in bytes, as Size counts it, up to which a record fits a topic.
+func (p *Producer) Limit(t engine.Topic) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.limits[t]
+}
+
+// Size is what a record takes at most in a batch of its own, uncompressed.
+func Size(r *engine.Published) int {
+	const overhead = 110 // batch header 61, record header up to 41
+	n := overhead + len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
+		n += len(h.Key) + len(h.Value) + 10
+	}
+	return n
+}
+
+// Publish writes records, in order for each partition, and returns when all are
+// acknowledged. Sizes are checked before the first is sent (*TooLargeError). When
+// ctx ends first it returns ctx's cause; what was handed over is then still
+// written, all of it and in order, and later calls come after it. After any other
+// error nothing more of these records is written; repeat the call whole.
+func (p *Producer) Publish(ctx context.Context, out []engine.Published) error {
+	recs, size, err := p.records(out)
+	if err != nil || len(recs) == 0 {
+		return err
+	}
+	return p.write(ctx, recs, size, nil)
+}
+
+// write hands records over, unless gate says no, and waits for them.
+func (p *Producer) write(ctx context.Context, recs []*kgo.Record, size int64, gate *gate) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	size = min(size, p.opt.Buffer)
+	if err := p.room.Acquire(ctx, size); err != nil {
+		return context.Cause(ctx)
+	}
+	cl, err := p.open(ctx)
+	if err != nil {
+		p.room.Release(size)
+		return err
+	}
+	w := &write{all: make(chan struct{}), failed: func() { p.retire(cl) }, free: func() { p.room.Release(size) }}
+	w.left.Store(int64(len(recs)))
+	if !gate.pass(func() { w.start(cl, recs) }) {
+		p.room.Release(size)
+		return engine.ErrLost
+	}
+	return w.wait(ctx)
+}
+
+// write is one Publish under way.
+type write struct {
+	left   atomic.Int64
+	err    atomic.Pointer[error]
+	all    chan struct{}
+	failed func()
+	free   func()
+}
+
+// start hands records to the client. It never blocks, as the client's own buffer
+// has no bound (Producer.room is the bound). Its context is nobody's: cancelled in
+// the middle it would tear a gap into the order.
+func (w *write) start(cl *kgo.Client, recs []*kgo.Record) {
+	for _, r := range recs {
+		cl.Produce(context.Background(), r, w.done)
+	}
+}
+
+func (w *write) done(_ *kgo.Record, err error) {
+	if err != nil && w.err.CompareAndSwap(nil, &err) {
+		w.failed()
+	}
+	if w.left.Add(-1) == 0 {
+		w.free()
+		close(w.all)
+	}
+}
+
+func (w *write) wait(ctx context.Context) error {
+	select {
+	case <-w.all:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if err := w.err.Load(); err != nil {
+		return fmt.Errorf("kafka: publish: %w", *err)
+	}
+	return nil
+}
+
+// retire takes a client out of use after its first failed record. The broker
+// refuses what is still in flight behind the failure (its sequence has a hole, and
+// the client stops on that), and closing fails the rest. So nothing of a sender
+// gets ahead of what failed; whoever waits for it gets an error, and repeats.
+func (p *Producer) retire(cl *kgo.Client) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.client != cl || p.closed {
+		return
+	}
+	p.client = nil
+	p.closing.Go(cl.Close) // not here: this may be the client's own goroutine
+}
+
+var errClosed = errors.New("kafka: the producer is closed")
+
+// open returns the client, making one where there is none, with the topics'
+// limits as they are now.
+func (p *Producer) open(ctx context.Context) (*kgo.Client, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, errClosed
+	}
+	if p.client != nil {
+		return p.client, nil
+	}
+	p.refreshLimits(ctx)
+	batch := make(map[string]int32, len(p.limits))
+	for t, limit := range p.limits {
+		batch[p.topics.Name(engine.Topic(t))] = int32(limit)
+	}
+	cl, err := p.conn.client(p.clientOptions(batch)...)
+	p.client = cl
+	return cl, err
+}
+
+func (p *Producer) refreshLimits(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	t := p.topics
+	found, err := maxMessageBytes(ctx, p.control, t.Journal, t.Sink, t.Decisions, t.DLQ)
+	if err != nil {
+		p.conn.logger().Warn("kafka: limits of topics can't be read, those known before are kept", "err", err)
+		return
+	}
+	for k := range p.limits {
+		if n, ok := found[t.Name(engine.Topic(k))]; ok {
+			p.limits[k] = min(n, maxBatch)
+		}
+	}
+}
+
+func (p *Producer) clientOptions(batch map[string]int32) []kgo.Opt {
+	opts := []kgo.Opt{
+		kgo.RequiredAcks(kgo.AllISRAcks()), // idempotent, which is the default
+		kgo.RecordPartitioner(partitioner{p.topics.Journal}),
+		kgo.ProducerBatchMaxBytesFn(func(topic string) int32 {
+			if n, ok := batch[topic]; ok {
+				return n
+			}
+			return 1 << 20
+		}),
+		kgo.MaxBufferedRecords(math.MaxInt32),
+		kgo.RecordRetries(math.MaxInt32),
+		kgo.UnknownTopicRetries(-1),
+		kgo.StopProducerOnDataLossDetected(),
+		kgo.ProducerLinger(max(0, p.opt.Linger)),
+	}
+	if p.opt.Uncompressed {
+		opts = append(opts, kgo.ProducerBatchCompression(kgo.NoCompression()))
+	}
+	return opts
+}
+
+// records makes Kafka records of what is published, after checking every size.
+func (p *Producer) records(out []engine.Published) (recs []*kgo.Record, total int64, err error) {
+	p.mu.Lock()
+	limits := p.limits
+	p.mu.Unlock()
+	block := make([]kgo.Record, len(out))
+	recs = make([]*kgo.Record, len(out))
+	for i := range out {
+		o := &out[i]
+		size := Size(o)
+		if size > limits[o.Topic] {
+			return nil, 0, &TooLargeError{Topic: p.topics.Name(o.Topic), Size: size, Limit: limits[o.Topic]}
+		}
+		total += int64(size)
+		r := &block[i]
+		r.Topic, r.Key, r.Value = p.topics.Name(o.Topic), o.Key, o.Value
+		r.Headers = headers(o.Headers)
+		if o.Topic == engine.TopicJournal {
+			r.Partition = engine.PartitionOf(o.Entity, p.partitions)
+		}
+		recs[i] = r
+	}
+	return recs, total, nil
+}
+
+func headers(in []stitch.Header) []kgo.RecordHeader {
+	if len(in) == 0 {
+		return nil
+	}
+	out := make([]kgo.RecordHeader, len(in))
+	for i, h := range in {
+		out[i] = kgo.RecordHeader{Key: h.Key, Value: h.Value}
+	}
+	return out
+}
+
+// Close waits for what is in flight until ctx ends, then closes.
+func (p *Producer) Close(ctx context.Context) error {
+	p.mu.Lock()
+	cl, was := p.client, p.closed
+	p.closed, p.client = true, nil
+	p.mu.Unlock()
+	if was {
+		return nil
+	}
+	var err error
+	if cl != nil {
+		err = cl.Flush(ctx)
+		cl.Close()
+	}
+	p.closing.Wait()
+	p.control.Close()
+	return err
+}
+
+// partitioner deals journal records as their sender said, and all others as every
+// Kafka client does: by murmur2 of the key. A record without a key goes by its
+// value, so that a repeat, being the same bytes, lands where the first one did.
+type partitioner struct{ journal string }
+
+func (p partitioner) ForTopic(topic string) kgo.TopicPartitioner {
+	if topic == p.journal {
+		return kgo.ManualPartitioner().ForTopic(topic)
+	}
+	return byKey{kgo.StickyKeyPartitioner(nil).ForTopic(topic)}
+}
+
+type byKey struct{ hash kgo.TopicPartitioner }
+
+func (byKey) RequiresConsistency(*kgo.Record) bool { return true }
+
+func (b byKey) Partition(r *kgo.Record, n int) int {
+	if r.Key == nil {
+		r = &kgo.Record{Key: append([]byte{}, r.Value...)}
+	}
+	return b.hash.Partition(r, n)
+}
