@@ -1,0 +1,79 @@
+package wire
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"lockstitch/stitch"
+)
+
+// formatVersion is the first byte of every message and every state. A change
+// that an older reader would misread gets the next number.
+const formatVersion = 1
+
+// encoding and decoding of CBOR: RFC 8949's core deterministic encoding, so that
+// equal values are equal bytes, whatever built the maps in them.
+var (
+	encodeMode = must(cbor.CoreDetEncOptions().UserBufferEncMode())
+	decodeMode = must(cbor.DecOptions{
+		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
+		IndefLength:       cbor.IndefLengthForbidden,
+		TagsMd:            cbor.TagsForbidden,
+		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
+		UTF8:              cbor.UTF8DecodeInvalid, // a Kafka header's key is any bytes
+		MaxArrayElements:  1 << 24,                // a person's state may hold a long queue
+		MaxMapPairs:       1 << 24,
+		MaxNestedLevels:   64,
+	}.DecMode())
+)
+
+// must is for the two modes above: their options are constants, and a test loads
+// the package.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic("wire: " + err.Error())
+	}
+	return v
+}
+
+// EncodeMessage encodes the value of a journal record.
+func EncodeMessage(m *stitch.Message) []byte { return MarshalState(m) }
+
+// DecodeMessage is the inverse of EncodeMessage. An error means that another
+// version wrote the record, or that it is damaged: the partition must stop.
+func DecodeMessage(value []byte) (*stitch.Message, error) {
+	m := new(stitch.Message)
+	if err := UnmarshalState(value, m); err != nil {
+		return nil, fmt.Errorf("journal message: %w", err)
+	}
+	return m, nil
+}
+
+// MarshalState encodes a state, such as an entity's, deterministically: equal
+// states are equal bytes. v is a value of the fold: numbers, texts, bytes, and
+// maps, lists and structs of them. It panics on any other, a programmer's error.
+func MarshalState(v any) []byte {
+	var buf bytes.Buffer
+	buf.Grow(512)
+	buf.WriteByte(formatVersion)
+	if err := encodeMode.MarshalToBuffer(v, &buf); err != nil {
+		panic("wire: a value of the fold that CBOR can't hold: " + err.Error())
+	}
+	return buf.Bytes()
+}
+
+// UnmarshalState is the inverse of MarshalState, into the zero value at v.
+func UnmarshalState(b []byte, v any) error {
+	switch {
+	case len(b) == 0:
+		return fmt.Errorf("wire: no bytes: expected format version %d", formatVersion)
+	case b[0] != formatVersion:
+		return fmt.Errorf("wire: format version %d, this program reads %d: run the version that wrote it, or a newer one", b[0], formatVersion)
+	}
+	if err := decodeMode.Unmarshal(b[1:], v); err != nil {
+		return fmt.Errorf("wire: damaged, or of a newer program: %w", err)
+	}
+	return nil
+}
