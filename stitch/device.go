@@ -103,7 +103,7 @@ func (s *step) takeEvidence(ev *Event) bool {
 	}
 	added := d.add(piece)
 	if len(d.Evidence) > 8 {
-		d.compact(s.p.Clock - s.p.Rules.SharedAfter)
+		d.compact(s.p.Clock-s.p.Rules.SharedAfter, s.timeline())
 	}
 	return added
 }

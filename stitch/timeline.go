@@ -46,13 +46,17 @@ func (d *DeviceState) add(ev Evidence) bool {
 }
 
 // compact keeps, of pieces that say the same with nothing between them, those
-// older than the given event time as the first and the last (contract section 3).
-func (d *DeviceState) compact(before int64) {
+// older than the given event time as the first and the last (contract section
+// 3), and one at which a sharing ended, so that no answer changes.
+func (d *DeviceState) compact(before int64, tl timeline) {
+	begins := func(at int64) bool {
+		return slices.ContainsFunc(tl.segs, func(s segment) bool { return s.from == at })
+	}
 	same := func(a, b Evidence) bool { return a.Kind == b.Kind && a.Who == b.Who }
 	kept := d.Evidence[:0:0]
 	for i, ev := range d.Evidence {
 		inner := i > 0 && i+1 < len(d.Evidence) && same(d.Evidence[i-1], ev) && same(ev, d.Evidence[i+1])
-		if !inner || ev.Time >= before {
+		if !inner || ev.Time >= before || begins(ev.Time) {
 			kept = append(kept, ev)
 		}
 	}

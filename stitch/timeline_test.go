@@ -70,7 +70,7 @@ func TestCompactionChangesNoAnswer(t *testing.T) {
 			}
 		}
 		before := d.answers(&rules)
-		d.compact(rapid.Int64Range(0, 40).Draw(t, "before"))
+		d.compact(rapid.Int64Range(0, 40).Draw(t, "before"), d.timeline("d1", &rules))
 		if diff := cmp.Diff(before, d.answers(&rules)); diff != "" {
 			t.Fatal(diff)
 		}
