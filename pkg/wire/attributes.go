@@ -77,7 +77,7 @@ func (d *decoding) write(object int32) {
 		count++
 	}
 	if d.ev.Type == stitch.Identify && count > maxAttributes {
-		d.reject(ReasonLimitAttributes, d.path(object)+": must not be over 300 attributes")
+		d.rejectAt(object, ReasonLimitAttributes, "must not be over 300 attributes")
 	}
 	if len(d.buf) > 1 {
 		d.ev.Attributes = bytes.Clone(append(d.buf, '}'))
@@ -102,13 +102,13 @@ func (d *decoding) writeMember(k int32) {
 func (d *decoding) checkAttribute(k int32, size int) {
 	v := k + 1
 	if n := len(d.bytes(k)); n > maxAttributeName {
-		d.reject(ReasonLimitAttributeName, d.path(v)+": the name of an attribute must not be over 150 bytes")
+		d.rejectAt(v, ReasonLimitAttributeName, "the name of an attribute must not be over 150 bytes")
 	}
 	if size > maxAttributeValue && d.nodes[v].kind == '"' {
 		size = len(d.bytes(v))
 	}
 	if size > maxAttributeValue {
-		d.reject(ReasonLimitAttributeValue, d.path(v)+": an attribute must not be over 1,000 bytes")
+		d.rejectAt(v, ReasonLimitAttributeValue, "an attribute must not be over 1,000 bytes")
 	}
 }
 
@@ -169,7 +169,7 @@ func (d *decoding) dropped(k int32) bool {
 		return d.reserved(k, d.isMail(k+1))
 	}
 	if shape := pageShapes[string(name)]; shape != 0 && d.ev.Type == stitch.Page && !d.hasShape(k+1, shape) {
-		d.note(NoteShapeDropped, d.path(k+1))
+		d.noteAt(k+1, NoteShapeDropped)
 		return true
 	}
 	return false
@@ -185,7 +185,7 @@ func (d *decoding) droppedTrait(k int32, name []byte) bool {
 		return d.reserved(k, d.nodes[k+1].kind == 't' || d.nodes[k+1].kind == 'f')
 	case "cio_subscription_preferences":
 		if !d.isPreferences(k + 1) {
-			d.note(NoteShapeDropped, d.path(k+1))
+			d.noteAt(k+1, NoteShapeDropped)
 			return true
 		}
 	}
@@ -199,9 +199,9 @@ func (d *decoding) reserved(k int32, shaped bool) bool {
 		return false
 	}
 	if d.rule.Trust.Reserved {
-		d.note(NoteShapeDropped, d.path(k+1))
+		d.noteAt(k+1, NoteShapeDropped)
 	} else {
-		d.note(NoteReservedDropped, d.path(k+1))
+		d.noteAt(k+1, NoteReservedDropped)
 	}
 	return true
 }

@@ -111,26 +111,32 @@ func (d *decoding) canonicalText(n int32) {
 	d.buf, _ = jsontext.AppendQuote(d.buf, d.bytes(n))
 }
 
+// member is a member of an object that is being written in order.
+type member struct {
+	name []byte
+	node int32
+}
+
 func (d *decoding) canonicalObject(n int32) {
 	first := len(d.order)
 	for k := n + 1; k < d.nodes[n].next; k = d.nodes[k+1].next {
 		if d.nodes[k+1].kind != 'n' {
-			d.order = append(d.order, k)
+			d.order = append(d.order, member{d.bytes(k), k})
 		}
 	}
 	members := d.order[first:]
-	slices.SortFunc(members, func(a, b int32) int { return bytes.Compare(d.bytes(a), d.bytes(b)) })
+	slices.SortFunc(members, func(a, b member) int { return bytes.Compare(a.name, b.name) })
 	d.buf = append(d.buf, '{')
-	for i := range members {
+	for i, m := range members { // d.order may move while a member is written, members stays
 		if i > 0 {
 			d.buf = append(d.buf, ',')
 		}
-		k := d.order[first+i] // d.order may move while a member is written
-		d.canonicalText(k)
+		d.canonicalText(m.node)
 		d.buf = append(d.buf, ':')
-		d.canonical(k + 1)
+		d.canonical(m.node + 1)
 	}
 	d.buf = append(d.buf, '}')
+	clear(members)
 	d.order = d.order[:first]
 }
 

@@ -22,8 +22,8 @@ type decoding struct {
 	class   string      // why the userId is unusable, where that is passed over
 	rejects []stitch.Reject
 	notes   []stitch.Note
-	buf     []byte  // scratch for what is being written
-	order   []int32 // scratch for sorting members
+	buf     []byte   // scratch for what is being written
+	order   []member // scratch for sorting members
 }
 
 // fields are the nodes of the record's members that have a meaning; 0 where
@@ -66,8 +66,28 @@ func (d *decoding) release() {
 	}
 }
 
+// maxRemarks bounds how much is said about one record: a hostile one can be
+// wrong in a hundred thousand places, and must not take more than its share of time.
+const maxRemarks = 100
+
 func (d *decoding) reject(reason, sentence string) {
-	d.rejects = append(d.rejects, stitch.Reject{Reason: reason, Sentence: sentence})
+	if len(d.rejects) < maxRemarks {
+		d.rejects = append(d.rejects, stitch.Reject{Reason: reason, Sentence: sentence})
+	}
+}
+
+// rejectAt refuses the record for what stands at a node.
+func (d *decoding) rejectAt(n int32, reason, sentence string) {
+	if len(d.rejects) < maxRemarks {
+		d.reject(reason, d.path(n)+": "+sentence)
+	}
+}
+
+// noteAt remarks on what stands at a node.
+func (d *decoding) noteAt(n int32, name string) {
+	if len(d.notes) < maxRemarks {
+		d.note(name, d.path(n))
+	}
 }
 
 func (d *decoding) note(name, detail string) {
@@ -95,8 +115,8 @@ func (d *decoding) decode() {
 	d.ids()
 	d.email()
 	d.device()
-	d.checkPlan()
 	d.attributes()
+	d.checkPlan()
 	if len(d.rejects) > 0 {
 		return
 	}
@@ -152,7 +172,7 @@ func (d *decoding) field(name []byte) *int32 {
 func (d *decoding) shapes() {
 	for _, n := range [...]int32{d.properties, d.traits, d.context} {
 		if n != 0 && !d.isObject(n) {
-			d.reject(ReasonBadShape, d.path(n)+": must be an object")
+			d.rejectAt(n, ReasonBadShape, "must be an object")
 		}
 	}
 }
@@ -257,7 +277,7 @@ func (d *decoding) times() {
 	}
 	d.ev.Time = posted
 	if d.rec.CheckAhead && posted > d.rec.Arrival+dayMillis {
-		d.reject(ReasonTimeAhead, d.path(at)+": must not be more than a day ahead of the record's arrival")
+		d.rejectAt(at, ReasonTimeAhead, "must not be more than a day ahead of the record's arrival")
 	}
 }
 
@@ -270,7 +290,7 @@ func (d *decoding) time(n int32) (ms int64, ok bool) {
 			return ms, true
 		}
 	}
-	d.reject(ReasonBadTime, d.path(n)+": must be an RFC 3339 time with a zone, not before 1970")
+	d.rejectAt(n, ReasonBadTime, "must be an RFC 3339 time with a zone, not before 1970")
 	return 0, false
 }
 

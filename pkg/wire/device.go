@@ -26,7 +26,7 @@ func (d *decoding) device() {
 		dev.Token = pushToken(d.bytes(token))
 	}
 	if len(dev.Token) > maxAttributeValue {
-		d.reject(ReasonIDTooLong, d.path(token)+": a push token must not be over 1,000 bytes")
+		d.rejectAt(token, ReasonIDTooLong, "a push token must not be over 1,000 bytes")
 	}
 	dev.Fields = d.deviceFields(d.find(inner, "attributes"))
 	d.ev.Device = dev
@@ -86,6 +86,10 @@ func notInToken(r rune) bool {
 // deviceFields are the device's attributes: the properties that aren't the
 // device itself, as text, which is all that Customer.io takes.
 func (d *decoding) deviceFields(inner int32) []byte {
+	if max(d.size(d.properties), d.size(inner)) > 4*maxAttributes {
+		d.reject(ReasonLimitAttributes, "properties: a device must not have over 300 attributes")
+		return nil
+	}
 	d.buf = append(d.buf[:0], '{')
 	d.addDeviceFields(d.properties, 0)
 	d.addDeviceFields(inner, d.properties)
@@ -93,6 +97,15 @@ func (d *decoding) deviceFields(inner int32) []byte {
 		return nil
 	}
 	return bytes.Clone(append(d.buf, '}'))
+}
+
+// size is how many nodes a value has, 0 where it is absent: at most two for each
+// member of a flat object.
+func (d *decoding) size(n int32) int32 {
+	if n == 0 {
+		return 0
+	}
+	return d.nodes[n].next - n
 }
 
 // addDeviceFields adds the members of one object that the other lacks.
@@ -131,7 +144,7 @@ func (d *decoding) addDeviceField(k int32, name string) {
 		d.buf = append(append(append(d.buf, '"'), d.raw(v)...), '"')
 	default:
 		d.buf = d.buf[:mark]
-		d.note(NoteShapeDropped, d.path(v))
+		d.noteAt(v, NoteShapeDropped)
 		return
 	}
 	text := string(d.buf[value:])
@@ -139,6 +152,6 @@ func (d *decoding) addDeviceField(k int32, name string) {
 	case name == "push_enabled" && text != `"true"` && text != `"false"`,
 		name == "_last_status" && text != `""` && text != `"bounced"` && text != `"sent"` && text != `"suppressed"`:
 		d.buf = d.buf[:mark]
-		d.note(NoteShapeDropped, d.path(v))
+		d.noteAt(v, NoteShapeDropped)
 	}
 }

@@ -127,10 +127,10 @@ func (d *decoding) id(n int32) (string, idState) {
 	case text == "" && d.nodes[n].kind == '"':
 		return "", idBlank
 	case text == "":
-		d.reject(ReasonBadID, d.path(n)+": an ID must be text or an integer")
+		d.rejectAt(n, ReasonBadID, "an ID must be text or an integer")
 		return "", idWrong
 	case len(text) > maxID:
-		d.reject(ReasonIDTooLong, d.path(n)+": an ID must not be over 256 bytes")
+		d.rejectAt(n, ReasonIDTooLong, "an ID must not be over 256 bytes")
 		return "", idWrong
 	}
 	return text, idGiven

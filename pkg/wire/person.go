@@ -120,7 +120,7 @@ func (d *decoding) email() {
 	if ev.Type == stitch.Identify {
 		traits := d.identifyTraits()
 		if traits != 0 && !d.isObject(traits) {
-			d.reject(ReasonBadShape, d.path(traits)+": must be an object")
+			d.rejectAt(traits, ReasonBadShape, "must be an object")
 			return
 		}
 		n = d.find(traits, "email")
@@ -137,9 +137,9 @@ func (d *decoding) email() {
 	}
 	switch {
 	case !ok:
-		d.note(NoteUnusableEmail, d.path(n))
+		d.noteAt(n, NoteUnusableEmail)
 	case len(email) > maxID:
-		d.reject(ReasonIDTooLong, d.path(n)+": an address must not be over 256 bytes")
+		d.rejectAt(n, ReasonIDTooLong, "an address must not be over 256 bytes")
 	default:
 		ev.Email = email
 	}

@@ -15,7 +15,7 @@ import (
 type tape struct {
 	text    []byte
 	nodes   []node
-	in      bytes.Buffer
+	input   bytes.Buffer
 	decoder jsontext.Decoder
 }
 
@@ -34,8 +34,8 @@ func (t *tape) parse(text []byte) (reason, where string) {
 	if len(text) > maxRecord {
 		return ReasonTooLarge, "the record: must not be over 1 MiB"
 	}
-	t.in = *bytes.NewBuffer(text)
-	t.decoder.Reset(&t.in)
+	t.input = *bytes.NewBuffer(text)
+	t.decoder.Reset(&t.input)
 	if _, err := t.decoder.ReadValue(); err != nil {
 		return t.refusal(err)
 	}
