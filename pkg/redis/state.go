@@ -1,0 +1,214 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"lockstitch/pkg/engine"
+	"lockstitch/stitch"
+)
+
+// chunk is how many keys one MGET asks for: the server serves nobody else
+// while it answers one command.
+const chunk = 1000
+
+// Head implements engine.State. Where a Begin's removal of other generations was
+// cut short, whoever asks for the head goes on with it.
+func (s *State) Head(ctx context.Context, p int32) (engine.Head, bool, error) {
+	fields, err := s.client.HMGet(ctx, s.keys.head(p), "gen", "applied", "logic", "meta", "sweep").Result()
+	if err != nil {
+		return engine.Head{}, false, s.failedIn("reading the head", p, err)
+	}
+	position, err := position(fields)
+	if err != nil {
+		return engine.Head{}, false, s.failedIn("reading the head", p, err)
+	}
+	if position.Generation == "" {
+		return engine.Head{}, false, nil
+	}
+	logic, _ := fields[2].(string)
+	meta, _ := fields[3].(string)
+	n, err := strconv.Atoi(logic)
+	if err != nil {
+		return engine.Head{}, false, s.failedIn("reading the head", p, damaged("logic"))
+	}
+	if fields[4] != nil {
+		s.sweep.request(p, position.Generation)
+	}
+	return engine.Head{Position: position, Logic: n, Meta: []byte(meta)}, true, nil
+}
+
+// position is what HMGET of gen and applied says; zero where there is no head.
+func position(fields []any) (engine.Position, error) {
+	if fields[0] == nil && fields[1] == nil {
+		return engine.Position{}, nil
+	}
+	gen, _ := fields[0].(string)
+	text, _ := fields[1].(string)
+	applied, err := strconv.ParseInt(text, 10, 64)
+	if gen == "" || err != nil {
+		return engine.Position{}, damaged("position")
+	}
+	return engine.Position{Generation: gen, Applied: applied}, nil
+}
+
+func damaged(what string) error {
+	return fmt.Errorf("%w: %s: delete the partition's head (the key ends in :head), and the state is rebuilt from the journal", ErrDamaged, what)
+}
+
+// Timers implements engine.State.
+func (s *State) Timers(ctx context.Context, p int32, gen string) (map[string]stitch.Timer, error) {
+	texts, err := s.client.HGetAll(ctx, s.keys.timers(p, gen)).Result()
+	if err != nil {
+		return nil, s.failedIn("reading timers", p, err)
+	}
+	timers := make(map[string]stitch.Timer, len(texts))
+	for key, text := range texts {
+		t, err := parseTimer(text)
+		if err != nil {
+			return nil, s.failedIn("reading timers", p, err)
+		}
+		timers[key] = t
+	}
+	return timers, nil
+}
+
+func formatTimer(t stitch.Timer) string {
+	return strconv.FormatInt(t.At, 10) + ":" + strconv.Itoa(int(t.Wait))
+}
+
+func parseTimer(text string) (t stitch.Timer, err error) {
+	at, wait, _ := strings.Cut(text, ":")
+	n, err := strconv.ParseUint(wait, 10, 8)
+	if err == nil {
+		t.Wait = stitch.Wait(n)
+		t.At, err = strconv.ParseInt(at, 10, 64)
+	}
+	if err != nil {
+		return stitch.Timer{}, damaged("a timer")
+	}
+	return t, nil
+}
+
+// Read implements engine.State, in one round trip: the head, the values, the
+// head again. The server serves others in between, so before and after count.
+func (s *State) Read(ctx context.Context, p int32, gen string, keys []string) (values [][]byte, before, after engine.Position, err error) {
+	c, err := s.node(ctx, p)
+	if err != nil {
+		return nil, before, after, s.failedIn("reading entities", p, err)
+	}
+	names := make([]string, len(keys))
+	entity := s.keys.entity(p, gen)
+	for i, k := range keys {
+		names[i] = entity + k
+	}
+	pipe := c.Pipeline()
+	first := pipe.HMGet(ctx, s.keys.head(p), "gen", "applied")
+	var chunks []*goredis.SliceCmd
+	for len(names) > 0 {
+		n := min(chunk, len(names))
+		chunks = append(chunks, pipe.MGet(ctx, names[:n]...))
+		names = names[n:]
+	}
+	last := pipe.HMGet(ctx, s.keys.head(p), "gen", "applied")
+	if _, err := pipe.Exec(ctx); err != nil {
+		s.moved(ctx, err)
+		return nil, before, after, s.failedIn("reading entities", p, err)
+	}
+	before, err1 := position(first.Val())
+	after, err2 := position(last.Val())
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, before, after, s.failedIn("reading entities", p, err)
+	}
+	return bytesOf(chunks, len(keys)), before, after, nil
+}
+
+// node returns the server that holds the partition. A cluster's client would
+// repeat single commands of a pipeline elsewhere when slots move, and so read
+// values after the head that must be read last.
+func (s *State) node(ctx context.Context, p int32) (goredis.Cmdable, error) {
+	if c, ok := s.client.(*goredis.ClusterClient); ok {
+		return c.MasterForKey(ctx, s.keys.head(p))
+	}
+	return s.client, nil
+}
+
+// moved has a cluster's slots looked up again where one was not where we asked.
+func (s *State) moved(ctx context.Context, err error) {
+	if c, ok := s.client.(*goredis.ClusterClient); ok {
+		if _, moved := goredis.IsMovedError(err); moved || silent(ctx, err) {
+			c.ReloadState(ctx)
+		}
+	}
+}
+
+func bytesOf(chunks []*goredis.SliceCmd, n int) [][]byte {
+	values := make([][]byte, 0, n)
+	for _, c := range chunks {
+		for _, v := range c.Val() {
+			if text, ok := v.(string); ok {
+				values = append(values, []byte(text))
+			} else {
+				values = append(values, nil)
+			}
+		}
+	}
+	return values
+}
+
+// tries is how often Swap asks, with growing pauses, until it leaves the
+// waiting to its owner, who tells others that there is trouble.
+const tries = 4
+
+// Swap implements engine.State. Where no answer comes it asks again: the same
+// delta twice is the delta once.
+func (s *State) Swap(ctx context.Context, p int32, d engine.Delta) (moved bool, err error) {
+	if !isGeneration(d.Base.Generation) || d.Base.Generation != d.Next.Generation || d.Base.Applied >= d.Next.Applied {
+		return false, fmt.Errorf("redis: journal partition %d: a delta from %v to %v doesn't advance one generation", p, d.Base, d.Next)
+	}
+	names, args := swapCall(s.keys, p, d)
+	var done int
+	for try := range tries {
+		done, err = swapScript.Run(ctx, s.client, names, args...).Int()
+		if !silent(ctx, err) || try == tries-1 || pause(ctx, 25*time.Millisecond<<try) != nil {
+			break
+		}
+	}
+	return done > 0, s.failedIn("compare-and-set", p, err)
+}
+
+// pause waits for d, or returns ctx's error where that ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Begin implements engine.State. The new generation is empty because its name
+// is new; it has no colon.
+func (s *State) Begin(ctx context.Context, p int32, old engine.Position, h engine.Head) (begun bool, err error) {
+	if !isGeneration(h.Generation) || h.Generation == old.Generation {
+		return false, fmt.Errorf("redis: journal partition %d: a new generation needs a new name without a colon, not %q after %q",
+			p, h.Generation, old.Generation)
+	}
+	done, err := beginScript.Run(ctx, s.client, []string{s.keys.head(p)},
+		old.Generation, old.Applied, h.Generation, h.Applied, h.Logic, h.Meta).Int()
+	if err != nil {
+		return false, s.failedIn("beginning a generation", p, err)
+	}
+	if done == 1 {
+		s.sweep.request(p, h.Generation)
+	}
+	return done == 1, nil
+}
