@@ -11,11 +11,8 @@ func (s *step) device(m *Message) {
 	d := s.e.Device
 	switch m.Kind {
 	case MsgMerged:
-		if d.Same == nil {
-			d.Same = map[string]string{}
-		}
-		d.Same[m.Merge.From] = m.Merge.To
-		s.settle(m.Event)
+		d.same(m.Merge.From, m.Merge.To)
+		s.settle()
 	case MsgUnlink:
 		d.unlink(m.Customer)
 	case MsgEvent:
@@ -40,6 +37,10 @@ func (s *step) deviceEvent(m *Message) {
 		return
 	}
 	news := s.takeEvidence(ev)
+	var provisional []Message
+	if news {
+		provisional = s.provisional(ev)
+	}
 	tl := s.timeline()
 	switch {
 	case ev.User != "":
@@ -50,7 +51,10 @@ func (s *step) deviceEvent(m *Message) {
 		s.nameless(m, tl)
 	}
 	if news {
-		s.settle(ev)
+		s.settle()
+	}
+	for _, merge := range provisional {
+		s.send(merge)
 	}
 }
 
@@ -96,6 +100,7 @@ func (s *step) takeEvidence(ev *Event) bool {
 		piece.Kind, piece.Who = EvLogout, ""
 	case ev.Op == OpSplit && ev.User != "":
 		piece.Kind = EvSplit
+		s.identity(ev, "split", "link_taken_back", ev.User)
 	case ev.Type == Identify && ev.Email != "":
 		piece.Kind, piece.Who = EvCapture, ev.Email
 	default:
@@ -215,9 +220,8 @@ func (d *Device) key() string {
 	return d.Token
 }
 
-// settle does what new evidence makes possible: held tokens go to who logged
-// in, and a provisional customer is merged into who logged in after them.
-func (s *step) settle(cause *Event) {
+// settle sends held tokens to who turns out to have logged in.
+func (s *step) settle() {
 	d, tl := s.e.Device, s.timeline()
 	held := d.Held
 	d.Held = nil
@@ -228,12 +232,12 @@ func (s *step) settle(cause *Event) {
 			d.Held = append(d.Held, h)
 		}
 	}
-	s.mergeProvisional(cause)
 }
 
-// mergeProvisional merges each provisional customer, once, into the customer
-// who next logged in there (law identity.8).
-func (s *step) mergeProvisional(cause *Event) {
+// provisional finds provisional customers to be merged, each once, into the
+// customer who next logged in there (law identity.8). They count as one on the
+// device at once; the merge is sent after the login.
+func (s *step) provisional(cause *Event) (merges []Message) {
 	d := s.e.Device
 	for i, ev := range d.Evidence {
 		if ev.Kind != EvLogin || !ev.Temporary || slices.Contains(d.Merged, ev.Who) || d.split(&d.Evidence[i]) {
@@ -245,13 +249,19 @@ func (s *step) mergeProvisional(cause *Event) {
 		}
 		by := d.Evidence[i+j]
 		d.Merged = append(d.Merged, ev.Who)
-		if d.Same == nil {
-			d.Same = map[string]string{}
-		}
-		d.Same[ev.Who] = by.Who
-		s.send(Message{
+		d.same(ev.Who, by.Who)
+		merges = append(merges, Message{
 			Kind: MsgMerge, To: Key{Kind: KindCustomer, ID: ev.Who}, Event: cause.cause(), Hop: true,
 			Merge: &Edge{From: ev.Who, To: by.Who, Time: by.Time, Origin: by.Origin, ID: by.ID},
 		})
 	}
+	return merges
+}
+
+// same notes that two customers count as one (contract section 7, "merged customers").
+func (d *DeviceState) same(from, to string) {
+	if d.Same == nil {
+		d.Same = map[string]string{}
+	}
+	d.Same[from] = to
 }

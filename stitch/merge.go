@@ -73,18 +73,14 @@ func (p *PersonState) onward(id string, m *Message) (to string, ok bool) {
 func (s *step) aliased(m *Message, outcome bool) {
 	p, e := s.e.Person, *m.Merge
 	p.addMerge(e)
-	first, ok := p.merge(nil)
-	switch {
-	case p.away() && p.Told.To != e.To:
-		s.identity(m.Event, "merge_refused", "merged_already", p.Told.To)
-		s.unmerged(m.Event, outcome, "merged_already")
-	case p.away():
-		s.unmerged(m.Event, outcome, "merged_already")
-	case !ok || first != e:
-		s.unmerged(m.Event, outcome, "merged_already")
-	default:
+	if !p.away() {
 		s.onMerge(m, outcome)
+		return
 	}
+	if p.Told.To != e.To {
+		s.identity(m.Event, "merge_refused", "merged_already", p.Told.To)
+	}
+	s.unmerged(m.Event, outcome, "merged_already")
 }
 
 func (s *step) unmerged(ev *Event, outcome bool, reason string) {
@@ -94,7 +90,8 @@ func (s *step) unmerged(ev *Event, outcome bool, reason string) {
 }
 
 // onMerge sends a merge on along the merges in force; where it ends, the person
-// there takes the merged one over.
+// there takes the merged one over. Only on the way does it turn out whether it
+// is in force itself: an earlier merge of the same customer may be void.
 func (s *step) onMerge(m *Message, outcome bool) {
 	p := s.e.Person
 	next := *m
@@ -109,6 +106,8 @@ func (s *step) onMerge(m *Message, outcome bool) {
 	case slices.Contains(next.Void, e) || e.From == s.key.ID:
 		s.identity(m.Event, "merge_void", "circle", e.To)
 		s.unmerged(m.Event, outcome, "circle")
+	case !slices.Contains(next.Path, e):
+		s.unmerged(m.Event, outcome, "merged_already")
 	case p.away():
 		s.identity(m.Event, "merge_refused", "told_otherwise", p.Into)
 		s.unmerged(m.Event, outcome, "told_otherwise")

@@ -59,7 +59,7 @@ func Parse(text string) (*Scenario, error) {
 	}
 	s := &Scenario{
 		Head: head + "\n---\n", Want: want, Rules: stitch.DefaultRules(), Partitions: 3,
-		Ingest: wire.IngestOptions{Plan: plan.Default(), Sources: Topics(), TimesToUnix: true},
+		Ingest: wire.IngestOptions{Plan: plan.Default(), Sources: Topics()},
 	}
 	sc := bufio.NewScanner(strings.NewReader(head))
 	sc.Buffer(nil, 4<<20)
@@ -136,8 +136,8 @@ func (s *Scenario) set(text string) (err error) {
 		s.Ingest.UnusableUserIDs = strings.Fields(value)
 	case "temporary_user_ids":
 		s.Ingest.TemporaryUserIDs = strings.Fields(value)
-	case "times_to_unix":
-		s.Ingest.TimesToUnix = value == "true"
+	case "keep_times":
+		s.Ingest.KeepTimes = value == "true"
 	case "logout_events":
 		s.Ingest.LogoutEvents = strings.Fields(value)
 	case "shop":
