@@ -1,0 +1,175 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"lockstitch/pkg/wire"
+	"lockstitch/stitch"
+)
+
+// batch carries out one batch: read, fold, publish, compare-and-set, commit.
+func (o *Owner) batch(ctx context.Context, entries []Entry) error {
+	b := Batch{Records: len(entries), Oldest: entries[0].Time}
+	records, err := o.load(ctx, entries, &b)
+	if err != nil {
+		return err
+	}
+	began := o.opt.Now()
+	out := o.fold(records, &b)
+	b.Fold = o.since(&began)
+	if len(out) > 0 {
+		if err := o.log.Publish(ctx, out); err != nil {
+			return err
+		}
+	}
+	b.Publish = o.since(&began)
+	if err := o.remember(ctx); err != nil {
+		return err
+	}
+	b.Remember = o.since(&began)
+	if o.pos.Applied > o.committed {
+		if err := o.log.Commit(ctx, o.pos.Applied); err != nil {
+			return err
+		}
+		o.committed = o.pos.Applied
+	}
+	b.Commit = o.since(&began)
+	b.Next, b.Timers = o.pos.Applied, o.part.Timers()
+	b.Earliest, _ = o.part.Waiting()
+	o.opt.Observe.Folded(o.p, b)
+	return nil
+}
+
+func (o *Owner) since(t *time.Time) time.Duration {
+	now := o.opt.Now()
+	d := now.Sub(*t)
+	*t = now
+	return d
+}
+
+// load decodes the batch and loads what it needs and the cache lacks.
+func (o *Owner) load(ctx context.Context, entries []Entry, b *Batch) ([]stitch.Record, error) {
+	began := o.opt.Now()
+	records := make([]stitch.Record, 0, len(entries))
+	var missing []stitch.Key
+	asked := map[stitch.Key]struct{}{}
+	need := func(k stitch.Key) {
+		if _, ok := asked[k]; !ok && !o.part.Has(k) {
+			asked[k] = struct{}{}
+			missing = append(missing, k)
+		}
+	}
+	var clock, authorities, all int64
+	for _, e := range entries {
+		m, err := wire.DecodeMessage(e.Value)
+		if err != nil {
+			o.opt.Observe.Unreadable(o.p, e.Offset)
+			m = &stitch.Message{Kind: stitch.MsgTick} // it still says what time it is
+		}
+		if k, ok := stitch.Needs(m); ok {
+			need(k)
+		}
+		clock, authorities, all = max(clock, e.Time), max(authorities, m.Watermark), max(all, m.WatermarkAll)
+		records = append(records, stitch.Record{Offset: e.Offset, Time: e.Time, Message: m})
+	}
+	for _, k := range o.part.Due(clock, authorities, all) {
+		need(k)
+	}
+	err := o.fetch(ctx, missing)
+	b.Read = o.since(&began)
+	return records, err
+}
+
+func (o *Owner) fetch(ctx context.Context, missing []stitch.Key) error {
+	if len(missing) == 0 {
+		return nil
+	}
+	keys := make([]string, len(missing))
+	for i, k := range missing {
+		keys[i] = k.String()
+	}
+	values, before, after, err := o.state.Read(ctx, o.p, o.pos.Generation, keys)
+	if err != nil {
+		return err
+	}
+	if before != o.pos || after != o.pos {
+		return errAgain
+	}
+	for i, v := range values {
+		if v == nil {
+			o.part.Put(missing[i], nil)
+			continue
+		}
+		e := new(stitch.Entity)
+		if err := wire.UnmarshalState(v, e); err != nil {
+			return fmt.Errorf("state of an entity: %w", err)
+		}
+		o.part.Put(missing[i], e)
+	}
+	return nil
+}
+
+// fold folds the records and encodes what is to be published: nothing of what
+// lies below the offset up to which all is out.
+func (o *Owner) fold(records []stitch.Record, b *Batch) []Published {
+	o.outputs = o.outputs[:0]
+	for i := range records {
+		n := len(o.outputs)
+		o.outputs = o.part.Fold(records[i], o.outputs)
+		if records[i].Offset < o.silent {
+			o.outputs = o.outputs[:n]
+			b.Silent = true
+		}
+		o.hear(records[i])
+	}
+	out := make([]Published, 0, len(o.outputs))
+	for i := range o.outputs {
+		out = append(out, Encode(&o.outputs[i]))
+	}
+	b.Outputs = o.outputs
+	return out
+}
+
+// Encode makes the record that an output is written as.
+func Encode(o *stitch.Output) Published {
+	if o.Message != nil {
+		return Published{Topic: TopicJournal, Entity: o.Message.To, Value: wire.EncodeMessage(o.Message)}
+	}
+	topic, rec := wire.Encode(o)
+	p := Published{Topic: TopicDLQ, Key: rec.Key, Value: rec.Value, Headers: rec.Headers}
+	switch topic {
+	case wire.TopicSink:
+		p.Topic = TopicSink
+	case wire.TopicDecisions:
+		p.Topic = TopicDecisions
+	}
+	return p
+}
+
+// remember writes the batch's delta, only where the state is still our base.
+func (o *Owner) remember(ctx context.Context) error {
+	d := Delta{
+		Base: o.pos, Next: Position{Generation: o.pos.Generation, Applied: o.part.Applied},
+		Logic: stitch.Logic, Meta: wire.MarshalState(&o.part.Meta),
+	}
+	entities, timers := o.part.Changes()
+	for _, k := range entities {
+		d.Set = append(d.Set, KV{Key: k.String(), Value: wire.MarshalState(o.part.Entity(k))})
+	}
+	for _, k := range timers {
+		d.Timers = append(d.Timers, TimerChange{Key: k.String(), Timer: o.part.Timer(k)})
+	}
+	moved, err := o.state.Swap(ctx, o.p, d)
+	if err != nil {
+		return err
+	}
+	if !moved {
+		return errAgain
+	}
+	o.pos = d.Next
+	o.part.Settle()
+	o.part.Drop(o.opt.Cache)
+	return nil
+}

@@ -1,0 +1,42 @@
+package engine
+
+import (
+	"lockstitch/pkg/wire"
+	"lockstitch/stitch"
+)
+
+// Journal turns source records into what ingest publishes: each one message to
+// the entity that must see it first, or one DLQ record. It is a pure function,
+// so a record read twice is journaled twice as the same bytes, and folded once.
+type Journal struct {
+	Ingest *wire.Ingest
+	// Decoded hears of every record: its DLQ record or nil. May be nil.
+	Decoded func(rec *wire.Record, dead *stitch.DeadLetter)
+}
+
+// Records handles records of one source partition, in order. sender is the
+// source topic's ID, for places.
+func (j *Journal) Records(sender string, recs []wire.Record) []Published {
+	out := make([]Published, 0, len(recs))
+	for i := range recs {
+		ev, dead := j.Ingest.Decode(recs[i])
+		if j.Decoded != nil {
+			j.Decoded(&recs[i], dead)
+		}
+		o := stitch.Output{Place: stitch.Place{Sender: sender, Partition: recs[i].Source.Partition, Offset: recs[i].Source.Offset}}
+		if dead != nil {
+			o.Dead = dead
+		} else {
+			o.Message = message(ev, o.Place)
+		}
+		out = append(out, Encode(&o))
+	}
+	return out
+}
+
+// message is the event as a message to the entity that must see it first. An
+// authority's copy that names nobody goes to its fact, which always is an entity.
+func message(ev *stitch.Event, place stitch.Place) *stitch.Message {
+	to, _ := ev.Route()
+	return &stitch.Message{Kind: stitch.MsgEvent, To: to, Place: place, Event: ev}
+}

@@ -1,0 +1,275 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"lockstitch/pkg/wire"
+	"lockstitch/stitch"
+)
+
+// Errors that end an owner for good, each with what an operator can do. The
+// partition stays unserved, and says so, until that is done.
+var (
+	// ErrForeignCommit: the group's offset was committed by somebody else.
+	ErrForeignCommit = errors.New("the consumer group's offset was not committed by lockstitch (a reset by hand?): " +
+		"stop all processors, delete the group's offsets, and start again; the state knows how far it is")
+	// ErrNoHistory: the state is gone and the journal no longer reaches its start.
+	ErrNoHistory = errors.New("the state is gone, and the journal no longer reaches back to its start: " +
+		"restore Redis from a backup that is not older than the journal")
+	// ErrOtherLogic: the state was written by another version of the fold.
+	ErrOtherLogic = errors.New("the state was written by another version of the fold: run that version, or rebuild the state")
+	// ErrOtherEnvironment: the state belongs to another environment.
+	ErrOtherEnvironment = errors.New("the state was written by another environment: check the configured prefix and environment")
+)
+
+// errAgain says that the state is not where this owner left it: take over again.
+var errAgain = errors.New("the state moved")
+
+// Options are what an owner needs beside its ports.
+type Options struct {
+	Environment string        // written into the state; state of another is refused
+	Rules       stitch.Rules  // appended to the journal where others are in force
+	Batch       int           // records of a batch at most
+	Cache       int           // entities kept in memory for each partition at most
+	Tick        time.Duration // pace of ticks while timers wait
+	Nonce       string        // tells this process's ticks and generations from others'
+	Now         func() time.Time
+	Wait        func(ctx context.Context, d time.Duration) error // after trouble; returns ctx's error
+	Observe     Observer
+}
+
+// Observer hears what happens; it decides nothing. Implementations are safe for
+// concurrent use.
+type Observer interface {
+	// TookOver: the partition continues at from; up to silent its outputs are out already.
+	TookOver(p int32, from, silent int64)
+	// Rebuilding: the state is gone or unusable, for the reason, and is folded from offset 0 up to silent.
+	Rebuilding(p int32, reason string, silent int64)
+	// Folded: a batch is out and remembered.
+	Folded(p int32, b Batch)
+	// Refused: a compare-and-set found the state elsewhere.
+	Refused(p int32)
+	// Trouble: something failed and is tried again.
+	Trouble(p int32, err error)
+	// Unreadable: a journal record that is no message of ours was passed over.
+	Unreadable(p int32, offset int64)
+}
+
+// Batch is what an observer hears of a batch.
+type Batch struct {
+	Records  int
+	Silent   bool // folded again; nothing was published
+	Outputs  []stitch.Output
+	Next     int64         // the offset after it
+	Oldest   int64         // append time of its first record, Unix ms
+	Timers   int           // facts and merges that wait
+	Earliest int64         // log time of the first of them, 0 for none
+	Read     time.Duration // of the stages
+	Fold     time.Duration
+	Publish  time.Duration
+	Remember time.Duration
+	Commit   time.Duration
+}
+
+// Owner owns one journal partition for as long as its Log lives.
+type Owner struct {
+	p       int32
+	log     Log
+	state   State
+	sources Sources
+	opt     Options
+
+	part      *stitch.Partition
+	pos       Position
+	silent    int64 // outputs of records below this offset are out already
+	committed int64
+	caughtUp  int64 // the end of the log at the take-over
+	ruled     bool  // rules in force were compared with ours
+	pacing    pacing
+	outputs   []stitch.Output // of the batch, reused
+}
+
+// NewOwner makes an owner of journal partition p; Run starts it.
+func NewOwner(p int32, log Log, state State, sources Sources, opt Options) *Owner {
+	return &Owner{p: p, log: log, state: state, sources: sources, opt: opt}
+}
+
+// Run takes the partition over and processes it until ctx ends or the partition
+// is revoked (nil), or until it can't be served (an error for an operator).
+// Trouble of Kafka or Redis is waited out: effects are repeated as the same
+// bytes or not at all, so starting over is always right.
+func (o *Owner) Run(ctx context.Context) error {
+	for wait := time.Duration(0); ; {
+		before := o.pos
+		err := o.own(ctx)
+		switch {
+		case ctx.Err() != nil, errors.Is(err, ErrLost):
+			return nil
+		case final(err):
+			return fmt.Errorf("journal partition %d: %w", o.p, err)
+		case errors.Is(err, errAgain):
+			o.opt.Observe.Refused(o.p)
+		default:
+			o.opt.Observe.Trouble(o.p, err)
+		}
+		if o.pos != before {
+			wait = 0
+		}
+		wait = min(max(2*wait, 50*time.Millisecond), 5*time.Second)
+		if err := o.opt.Wait(ctx, wait); err != nil {
+			return nil
+		}
+	}
+}
+
+func final(err error) bool {
+	for _, e := range []error{ErrForeignCommit, ErrNoHistory, ErrOtherLogic, ErrOtherEnvironment} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+func (o *Owner) own(ctx context.Context) error {
+	if err := o.takeOver(ctx); err != nil {
+		return err
+	}
+	for {
+		if err := o.turn(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// turn handles one batch, or an idle moment.
+func (o *Owner) turn(ctx context.Context) error {
+	rctx, cancel := ctx, context.CancelFunc(func() {})
+	if o.part.Timers() > 0 || !o.ruled {
+		rctx, cancel = context.WithTimeout(ctx, o.opt.Tick)
+	}
+	entries, err := o.log.Read(rctx, o.pos.Applied, o.opt.Batch)
+	cancel()
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if len(entries) > 0 {
+		if err := o.batch(ctx, entries); err != nil {
+			return err
+		}
+	} else if err := o.recheck(ctx); err != nil {
+		return err
+	}
+	return o.pace(ctx)
+}
+
+// takeOver finds where the state stands and continues there (PROTOCOL, "Take over").
+func (o *Owner) takeOver(ctx context.Context) error {
+	start, end, topicID, err := o.log.Bounds(ctx)
+	if err != nil {
+		return err
+	}
+	c, ours, err := o.log.Committed(ctx)
+	if err != nil {
+		return err
+	}
+	if !ours || c > end {
+		return ErrForeignCommit
+	}
+	head, ok, err := o.state.Head(ctx, o.p)
+	if err != nil {
+		return err
+	}
+	meta, reason, err := o.judge(head, ok, start, end, topicID)
+	if err != nil {
+		return err
+	}
+	if reason != "" {
+		if head.Position, meta, err = o.rebuild(ctx, head, reason, start, c, topicID); err != nil {
+			return err
+		}
+	}
+	timers, err := o.state.Timers(ctx, o.p, head.Generation)
+	if err != nil {
+		return err
+	}
+	waiting := make(map[stitch.Key]stitch.Timer, len(timers))
+	for k, t := range timers {
+		if key, ok := stitch.ParseKey(k); ok {
+			waiting[key] = t
+		}
+	}
+	o.part, o.pos = stitch.NewPartition(meta, waiting), head.Position
+	o.silent, o.committed, o.caughtUp, o.ruled = c, c, end, false
+	o.pacing = pacing{}
+	o.opt.Observe.TookOver(o.p, o.pos.Applied, max(c, o.pos.Applied))
+	return nil
+}
+
+// judge says whether the state can be continued: reason is why not, err why
+// nobody may touch it.
+func (o *Owner) judge(h Head, ok bool, start, end int64, topicID string) (m stitch.Meta, reason string, err error) {
+	if !ok {
+		return m, "no state", nil
+	}
+	if h.Logic != stitch.Logic {
+		return m, "", ErrOtherLogic
+	}
+	if err := wire.UnmarshalState(h.Meta, &m); err != nil {
+		return m, "", fmt.Errorf("state of the partition: %w", err)
+	}
+	switch {
+	case m.Environment != o.opt.Environment:
+		return m, "", ErrOtherEnvironment
+	case m.TopicID != topicID:
+		return m, "another journal", nil
+	case h.Applied < start:
+		return m, "older than the journal reaches", nil
+	case h.Applied > end:
+		return m, "ahead of the journal", nil
+	}
+	return m, "", nil
+}
+
+// rebuild begins a new generation of the state, empty, to be folded from the
+// journal's start. Nothing sees it half done: what was published below the
+// committed offset is folded silently, and the rest goes on as always.
+func (o *Owner) rebuild(ctx context.Context, old Head, reason string, start, c int64, topicID string) (Position, stitch.Meta, error) {
+	meta := stitch.Meta{
+		Logic: stitch.Logic, TopicID: topicID, Environment: o.opt.Environment, Number: o.p,
+	}
+	if start > 0 {
+		return Position{}, meta, ErrNoHistory
+	}
+	h := Head{
+		Position: Position{Generation: o.opt.Nonce + "-" + fmt.Sprint(o.opt.Now().UnixNano())},
+		Logic:    stitch.Logic, Meta: wire.MarshalState(&meta),
+	}
+	if c > 0 || old.Generation != "" {
+		o.opt.Observe.Rebuilding(o.p, reason, c)
+	}
+	begun, err := o.state.Begin(ctx, o.p, old.Position, h)
+	if err == nil && !begun {
+		err = errAgain
+	}
+	return h.Position, meta, err
+}
+
+// recheck compares, in an idle moment, where the state stands with where we
+// left it: a failover may have lost its last seconds.
+func (o *Owner) recheck(ctx context.Context) error {
+	h, ok, err := o.state.Head(ctx, o.p)
+	if err != nil {
+		return err
+	}
+	if !ok || h.Position != o.pos {
+		return errAgain
+	}
+	return nil
+}
