@@ -54,7 +54,7 @@ func (c Change) String() string {
 	fmt.Fprintf(&b, "%s %s", c.Kind.sign(), c.Topic)
 	switch {
 	case c.Kind == Create:
-		fmt.Fprintf(&b, ": %d partitions, %d replicas", c.Partitions, c.Replication)
+		fmt.Fprintf(&b, ": %s, %s", count(c.Partitions, "partition"), count(c.Replication, "replica"))
 		for _, key := range slices.Sorted(maps.Keys(c.Configs)) {
 			fmt.Fprintf(&b, "\n    %s = %s", key, human(key, c.Configs[key]))
 		}
@@ -68,6 +68,14 @@ func (c Change) String() string {
 		b.WriteString(" not applied: " + c.Reason)
 	}
 	return b.String()
+}
+
+// count is n of a thing, in words.
+func count[T int16 | int32](n T, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return itoa(n) + " " + thing + "s"
 }
 
 // human adds to a number of milliseconds or bytes what a person would call it.

@@ -56,13 +56,13 @@ const (
 
 // Spec is one topic as it should be.
 type Spec struct {
-	Name        string            // in the cluster, prefix included
-	Base        string            // without the prefix, as in the file or the configuration
-	Role        Role              //
-	Owner       Owner             //
-	What        string            // one sentence: what the topic carries
-	Partitions  int32             //
-	Replication int16             //
+	Name        string // in the cluster, prefix included
+	Base        string // without the prefix, as in the file or the configuration
+	Role        Role
+	Owner       Owner
+	What        string // one sentence: what the topic carries
+	Partitions  int32
+	Replication int16
 	Configs     map[string]string // Kafka's topic configurations that matter; others are the cluster's own business
 	Isolation   Isolation         // of sources
 	Why         map[string]string // "partitions", "replication" and each of Configs → the reason
