@@ -15,6 +15,9 @@ import (
 type Options struct {
 	// Prefix stands before every topic's name, sources included.
 	Prefix string
+	// Names are other names of topics of ours, by role, without the prefix; what
+	// is missing or empty is the file's.
+	Names map[Role]string
 	// JournalPartitions is the number of partitions of the journal and of the
 	// snapshots; 0 is the file's. It can't change while there is state.
 	JournalPartitions int32
@@ -56,6 +59,11 @@ func (o Options) validate() error {
 	var errs []error
 	if o.JournalPartitions < 0 || o.Replication < 0 {
 		errs = append(errs, fmt.Errorf("journal partitions %d, replication %d: neither can be negative", o.JournalPartitions, o.Replication))
+	}
+	for _, r := range slices.Sorted(maps.Keys(o.Names)) {
+		if !slices.Contains(ours[:], r) {
+			errs = append(errs, fmt.Errorf("name of %q: name a topic of lockstitch's own (%v)", r, ours))
+		}
 	}
 	for _, r := range slices.Sorted(maps.Keys(o.Retention)) {
 		d := o.Retention[r]
@@ -103,6 +111,9 @@ func (o Options) sources(loaded []Spec, other Spec) []Spec {
 // apply returns s as o wants it, sharing no map with it.
 func (o Options) apply(s Spec) Spec {
 	s.Configs = maps.Clone(s.Configs)
+	if name := o.Names[s.Role]; name != "" {
+		s.Base = name
+	}
 	s.Name = o.Prefix + s.Base
 	if o.JournalPartitions > 0 && (s.Role == RoleJournal || s.Role == RoleSnapshots) {
 		s.Partitions = o.JournalPartitions

@@ -46,7 +46,7 @@ func TestOptionsZeroIsTheFiles(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	all := specs(t, Options{
-		Prefix: "acme.", JournalPartitions: 8, Replication: 1,
+		Prefix: "acme.", Names: map[Role]string{RoleDecisions: "log", RoleDLQ: ""}, JournalPartitions: 8, Replication: 1,
 		Retention: map[Role]time.Duration{RoleSink: 48 * time.Hour},
 		Sources: []Source{
 			{Topic: "events.server", Isolation: ReadCommitted},
@@ -54,7 +54,7 @@ func TestOptions(t *testing.T) {
 		},
 	})
 	wantNames := []string{
-		"acme.customerio.sink", "acme.stitch.decisions", "acme.stitch.dlq", "acme.stitch.journal", "acme.stitch.snapshots",
+		"acme.customerio.sink", "acme.log", "acme.stitch.dlq", "acme.stitch.journal", "acme.stitch.snapshots",
 		"acme.events.server", "acme.events.pos",
 	}
 	if diff := cmp.Diff(wantNames, Names(all)); diff != "" {
@@ -108,6 +108,8 @@ func TestOptionsRefuse(t *testing.T) {
 		{"a source that is ours", Options{Sources: []Source{{Topic: "stitch.journal"}}}, "one name to Kafka"},
 		{"names that are one to Kafka", Options{Sources: []Source{{Topic: "a.b"}, {Topic: "a_b"}}}, "one name to Kafka"},
 		{"an unknown isolation", Options{Sources: []Source{{Topic: "x", Isolation: "serializable"}}}, `isolation is "serializable"`},
+		{"a name of ours that is a source's", Options{Names: map[Role]string{RoleSink: "events.app"}}, "one name to Kafka"},
+		{"another name for a source", Options{Names: map[Role]string{RoleSource: "x"}}, `name of "source"`},
 		{"retention of a source", Options{Retention: map[Role]time.Duration{RoleSource: time.Hour}}, `retention of "source"`},
 		{"no retention", Options{Retention: map[Role]time.Duration{RoleSink: 0}}, "a minute at least"},
 		{"a fraction of a millisecond", Options{Retention: map[Role]time.Duration{RoleSink: time.Hour + 1}}, "whole milliseconds"},
