@@ -25,7 +25,7 @@ type Options struct {
 	// min.insync.replicas follows, so that one broker may always be down.
 	Replication int16
 	// Retention is how long topics of ours keep records, by role, in whole
-	// milliseconds; what is missing is the file's.
+	// milliseconds; what is missing or 0 is the file's.
 	Retention map[Role]time.Duration
 	// Sources are the topics to read; nil is the four default ones.
 	Sources []Source
@@ -70,7 +70,7 @@ func (o Options) validate() error {
 		if !slices.Contains(ours[:], r) {
 			errs = append(errs, fmt.Errorf("retention of %q: name a topic of lockstitch's own (%v)", r, ours))
 		}
-		if d < time.Minute || d%time.Millisecond != 0 {
+		if d != 0 && (d < time.Minute || d%time.Millisecond != 0) {
 			errs = append(errs, fmt.Errorf("retention of %s is %v: give whole milliseconds, a minute at least", r, d))
 		}
 	}
@@ -124,7 +124,7 @@ func (o Options) apply(s Spec) Spec {
 			s.Configs[MinInSync] = strconv.FormatInt(max(1, min(n, int64(o.Replication)-1)), 10)
 		}
 	}
-	if d, ok := o.Retention[s.Role]; ok {
+	if d := o.Retention[s.Role]; d != 0 {
 		s.Configs[RetentionMs] = strconv.FormatInt(d.Milliseconds(), 10)
 	}
 	return s

@@ -47,7 +47,7 @@ func TestOptionsZeroIsTheFiles(t *testing.T) {
 func TestOptions(t *testing.T) {
 	all := specs(t, Options{
 		Prefix: "acme.", Names: map[Role]string{RoleDecisions: "log", RoleDLQ: ""}, JournalPartitions: 8, Replication: 1,
-		Retention: map[Role]time.Duration{RoleSink: 48 * time.Hour},
+		Retention: map[Role]time.Duration{RoleSink: 48 * time.Hour, RoleDLQ: 0},
 		Sources: []Source{
 			{Topic: "events.server", Isolation: ReadCommitted},
 			{Topic: "events.pos"},
@@ -69,14 +69,15 @@ func TestOptions(t *testing.T) {
 		"journal": named(t, all, "stitch.journal").Partitions, "snapshots": named(t, all, "stitch.snapshots").Partitions,
 		"dlq":       named(t, all, "stitch.dlq").Partitions,
 		"sink kept": named(t, all, "customerio.sink").Configs[RetentionMs],
+		"dlq kept":  named(t, all, "stitch.dlq").Configs[RetentionMs],
 		"server":    named(t, all, "events.server").Isolation, "pos": named(t, all, "events.pos").Isolation,
 		"server partitions": named(t, all, "events.server").Partitions, "pos partitions": named(t, all, "events.pos").Partitions,
 		"pos owner": named(t, all, "events.pos").Owner,
 	}
 	want := map[string]any{
 		"journal": int32(8), "snapshots": int32(8), "dlq": int32(6),
-		"sink kept": "172800000",
-		"server":    ReadCommitted, "pos": ReadUncommitted,
+		"sink kept": "172800000", "dlq kept": "7776000000",
+		"server": ReadCommitted, "pos": ReadUncommitted,
 		"server partitions": int32(6), "pos partitions": int32(12), "pos owner": OwnerUser,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -111,7 +112,7 @@ func TestOptionsRefuse(t *testing.T) {
 		{"a name of ours that is a source's", Options{Names: map[Role]string{RoleSink: "events.app"}}, "one name to Kafka"},
 		{"another name for a source", Options{Names: map[Role]string{RoleSource: "x"}}, `name of "source"`},
 		{"retention of a source", Options{Retention: map[Role]time.Duration{RoleSource: time.Hour}}, `retention of "source"`},
-		{"no retention", Options{Retention: map[Role]time.Duration{RoleSink: 0}}, "a minute at least"},
+		{"hardly any retention", Options{Retention: map[Role]time.Duration{RoleSink: time.Second}}, "a minute at least"},
 		{"a fraction of a millisecond", Options{Retention: map[Role]time.Duration{RoleSink: time.Hour + 1}}, "whole milliseconds"},
 		{"a journal shorter than snapshots", Options{Retention: map[Role]time.Duration{RoleJournal: time.Hour}}, "reaches back to it"},
 	} {
