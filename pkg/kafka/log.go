@@ -2,14 +2,10 @@ package kafka
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"lockstitch/pkg/engine"
 )
@@ -96,34 +92,19 @@ func (l *partitionLog) Bounds(ctx context.Context) (start, end int64, topicID st
 			return err
 		}
 		topicID = facts.id
-		if start, err = l.listOffset(ctx, -2); err != nil {
+		if start, err = l.offset(ctx, startOffset); err != nil {
 			return err
 		}
-		end, err = l.listOffset(ctx, -1)
+		end, err = l.offset(ctx, endOffset)
 		return err
 	})
 	return start, end, topicID, err
 }
 
-// listOffset asks for the partition's first (-2) or next (-1) offset.
-func (l *partitionLog) listOffset(ctx context.Context, which int64) (int64, error) {
-	rp := kmsg.NewListOffsetsRequestTopicPartition()
-	rp.Partition, rp.Timestamp = l.p, which
-	rt := kmsg.NewListOffsetsRequestTopic()
-	rt.Topic, rt.Partitions = l.m.topic, []kmsg.ListOffsetsRequestTopicPartition{rp}
-	req := kmsg.NewPtrListOffsetsRequest()
-	req.ReplicaID, req.Topics = -1, []kmsg.ListOffsetsRequestTopic{rt}
-	resp, err := req.RequestWith(ctx, l.m.feed.client)
-	if err == nil && (len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1) {
-		err = errors.New("the answer lacks the partition")
-	}
-	if err == nil {
-		err = kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("kafka: offsets of %s partition %d: %w", l.m.topic, l.p, err)
-	}
-	return resp.Topics[0].Partitions[0].Offset, nil
+// offset lists one of the partition's offsets.
+func (l *partitionLog) offset(ctx context.Context, w which) (int64, error) {
+	found, err := listOffsets(ctx, l.m.feed.client, map[string][]int32{l.m.topic: {l.p}}, w)
+	return found[l.m.topic][l.p], err
 }
 
 // Committed implements engine.Log.

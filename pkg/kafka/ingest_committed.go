@@ -1,0 +1,144 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"lockstitch/stitch"
+)
+
+// consumeCommitted reads topics that are written in transactions until ctx ends.
+// An aborted record is never handed out. Control records are asked for, as the
+// position has to pass them: else an idle topic that ends in one would never
+// count as read, and a hold that waits for it would hang.
+//
+// Rebalances are blocked from a poll to its commit, so the commit is of partitions
+// that this member owns; one that took too long and was put out of the group has
+// no valid generation any more, and the broker refuses it.
+func (in *Ingest) consumeCommitted(ctx context.Context, topics []string, facts map[string]topicFacts) error {
+	cl, err := in.Conn.client(
+		kgo.ConsumerGroup(CommittedGroup(in.ID)),
+		kgo.ConsumeTopics(topics...),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.DisableAutoCommit(),
+		kgo.BlockRebalanceOnPoll(),
+		kgo.SessionTimeout(10*time.Second),
+		kgo.HeartbeatInterval(time.Second),
+		kgo.RebalanceTimeout(rebalanceTimeout),
+		kgo.FetchMaxWait(time.Second),
+		kgo.FetchMaxBytes(fetchAll),
+		kgo.FetchMaxPartitionBytes(fetchPartition),
+		kgo.WithHooks(groupTrouble{in.Conn.logger()}),
+	)
+	if err != nil {
+		return err
+	}
+	defer cl.CloseAllowingRebalance()
+	for ctx.Err() == nil {
+		fetches := cl.PollRecords(ctx, 8*batchRecords)
+		fetches.EachError(func(topic string, p int32, err error) {
+			if ctx.Err() == nil {
+				in.Conn.logger().Warn("kafka: reading a source partition, trying again", "topic", topic, "partition", p, "err", err)
+				sleep(ctx, retryCommit)
+			}
+		})
+		in.commit(ctx, cl, in.fetched(ctx, fetches, facts))
+		cl.AllowRebalance()
+	}
+	return nil
+}
+
+type positions = map[string]map[int32]kgo.EpochOffset
+
+// fetched publishes what was read, partitions side by side, and returns how far
+// each is done.
+func (in *Ingest) fetched(ctx context.Context, fetches kgo.Fetches, facts map[string]topicFacts) positions {
+	done := positions{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		if len(p.Records) == 0 {
+			return
+		}
+		wg.Go(func() {
+			at, any := in.partition(ctx, p, facts[p.Topic].id)
+			if !any {
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if done[p.Topic] == nil {
+				done[p.Topic] = map[int32]kgo.EpochOffset{}
+			}
+			done[p.Topic][p.Partition] = at
+		})
+	})
+	wg.Wait()
+	return done
+}
+
+// partition publishes one partition's records in batches. at is the position after
+// the last that is done, control records included.
+func (in *Ingest) partition(ctx context.Context, p kgo.FetchTopicPartition, topicID string) (at kgo.EpochOffset, any bool) {
+	b := Batch{Topic: p.Topic, TopicID: topicID, Partition: p.Partition}
+	size := 0
+	for i, r := range p.Records {
+		if !r.Attrs.IsControl() {
+			b.Records = append(b.Records, committedRecord(r))
+			size += len(r.Key) + len(r.Value)
+		}
+		if i < len(p.Records)-1 && len(b.Records) < batchRecords && size < batchBytes {
+			continue
+		}
+		if len(b.Records) > 0 && !in.publish(ctx, b) {
+			return at, any
+		}
+		at, any = kgo.EpochOffset{Epoch: r.LeaderEpoch, Offset: r.Offset + 1}, true
+		b.Records, size = nil, 0
+	}
+	return at, any
+}
+
+func committedRecord(r *kgo.Record) SourceRecord {
+	s := SourceRecord{Offset: r.Offset, Time: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value}
+	for _, h := range r.Headers {
+		s.Headers = append(s.Headers, stitch.Header{Key: h.Key, Value: h.Value})
+	}
+	return s
+}
+
+func (in *Ingest) commit(ctx context.Context, cl *kgo.Client, done positions) {
+	if len(done) == 0 {
+		return
+	}
+	ctx, cancel := linger(ctx, publishGrace)
+	defer cancel()
+	err := commitSync(ctx, cl, done)
+	if err != nil {
+		in.Conn.logger().Warn("kafka: ingest could not commit; what was read may be read again", "group", CommittedGroup(in.ID), "err", err)
+	}
+}
+
+// commitSync commits positions and waits.
+func commitSync(ctx context.Context, cl *kgo.Client, at positions) (err error) {
+	cl.CommitOffsetsSync(ctx, at, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, e error) {
+		if err = e; err != nil {
+			return
+		}
+		for _, t := range resp.Topics {
+			for _, p := range t.Partitions {
+				err = errors.Join(err, kerr.ErrorForCode(p.ErrorCode))
+			}
+		}
+	})
+	return err
+}
