@@ -13,7 +13,7 @@ import (
 type decoding struct {
 	tape
 	in   *Ingest
-	rec  *Record
+	rec  Record
 	rule SourceRule
 	ev   *stitch.Event
 	fields
@@ -43,7 +43,7 @@ var decodings = sync.Pool{New: func() any { return new(decoding) }}
 // pure function of the record and the rules.
 func (in *Ingest) Decode(rec Record) (*stitch.Event, *stitch.DeadLetter) {
 	d := decodings.Get().(*decoding)
-	d.in, d.rec, d.rule, d.ev = in, &rec, in.source(rec.Source.Topic), new(stitch.Event)
+	d.in, d.rec, d.rule, d.ev = in, rec, in.source(rec.Source.Topic), new(stitch.Event)
 	d.fields, d.planned, d.class = fields{}, nil, ""
 	d.rejects, d.notes = d.rejects[:0], d.notes[:0]
 	d.decode()
@@ -60,7 +60,7 @@ func (in *Ingest) Decode(rec Record) (*stitch.Event, *stitch.DeadLetter) {
 // release puts the decoding back, without what it refers to; one that a huge
 // record blew up is left to the collector.
 func (d *decoding) release() {
-	d.in, d.rec, d.ev, d.planned, d.text = nil, nil, nil, nil, nil
+	d.in, d.rec, d.ev, d.planned, d.text = nil, Record{}, nil, nil, nil
 	if cap(d.nodes) <= 1<<13 && cap(d.buf) <= 1<<17 {
 		decodings.Put(d)
 	}

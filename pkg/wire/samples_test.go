@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"lockstitch/stitch"
 )
 
@@ -69,6 +71,114 @@ func newIngest(t testing.TB, o IngestOptions) *Ingest {
 		t.Fatal(err)
 	}
 	return in
+}
+
+// TestSamples decodes every line that real SDKs posted. What is refused is what
+// the samples' README calls careless callers, orders without an ID, and what
+// these leave without anybody.
+func TestSamples(t *testing.T) {
+	tests := []struct {
+		file    string
+		reasons map[string]int
+		notes   map[string]int
+	}{
+		{"shop.jsonl", map[string]int{
+			"": 727, ReasonPlanMissing: 3, "unusable_user_id_email": 4, "unusable_user_id_undefined": 5,
+		}, map[string]int{}},
+		{"clients.jsonl", map[string]int{
+			"": 914, ReasonNamesNobody: 17, "unusable_user_id_email": 6, "unusable_user_id_null": 9, "unusable_user_id_undefined": 1,
+		}, map[string]int{NoteUnusableAnonymousID: 18}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.file, func(t *testing.T) {
+			in := newIngest(t, IngestOptions{})
+			reasons, notes := map[string]int{}, map[string]int{}
+			for _, rec := range sampleRecords(t, tt.file) {
+				ev, dead := in.Decode(rec)
+				if dead != nil {
+					reasons[dead.Rejects[0].Reason]++
+					continue
+				}
+				reasons[""]++
+				for _, n := range ev.Notes {
+					notes[n.Name]++
+				}
+				checkSampleEvent(t, rec, ev)
+			}
+			if diff := cmp.Diff(tt.reasons, reasons); diff != "" {
+				t.Errorf("reasons (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.notes, notes); diff != "" {
+				t.Errorf("notes (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// checkSampleEvent compares an event with what the standard library reads in
+// the record, and has the vendor's schema judge what it becomes.
+func checkSampleEvent(t *testing.T, rec Record, ev *stitch.Event) {
+	t.Helper()
+	var posted struct {
+		Event, MessageID, AnonymousID string
+		Timestamp, OriginalTimestamp  *time.Time
+		Properties                    map[string]any
+	}
+	if err := json.Unmarshal(rec.Value, &posted); err != nil {
+		t.Fatal(err)
+	}
+	at := posted.Timestamp
+	if at == nil {
+		at = posted.OriginalTimestamp
+	}
+	anonymous := ev.Anonymous
+	if len(ev.Notes) > 0 {
+		anonymous = "anonymous"
+	}
+	if posted.MessageID != ev.MessageID || posted.AnonymousID != anonymous || at.UnixMilli() != ev.Time {
+		t.Errorf("%s\nis taken for %+v", rec.Value, ev)
+	}
+	if ev.Type == stitch.Track && ev.Name != posted.Event {
+		t.Errorf("event %q, posted %q", ev.Name, posted.Event)
+	}
+	if order, _ := posted.Properties["order_id"].(string); ev.Fact != nil && ev.Fact.Order != order {
+		t.Errorf("order %q, posted %q", ev.Fact.Order, order)
+	}
+	for _, s := range sinksOf(ev, "customer") {
+		_, value, _ := EncodeSink(nil, stitch.Place{}, s)
+		checkSchema(t, value)
+	}
+}
+
+// TestResentSamples: a message that an SDK sent again has the same content,
+// whatever it changed (law duplicates.1).
+func TestResentSamples(t *testing.T) {
+	in, again := newIngest(t, IngestOptions{}), 0
+	for _, file := range []string{"shop.jsonl", "clients.jsonl"} {
+		type known struct {
+			content stitch.Hash
+			id      stitch.ULID
+		}
+		seen := map[string]known{}
+		for _, rec := range sampleRecords(t, file) {
+			ev, _ := in.Decode(rec)
+			if ev == nil {
+				continue
+			}
+			first, repeated := seen[ev.MessageID]
+			if !repeated {
+				seen[ev.MessageID] = known{ev.Content, ev.EventID}
+				continue
+			}
+			again++
+			if ev.Content != first.content || ev.EventID != first.id {
+				t.Errorf("%s has other content when it is sent again", ev.MessageID)
+			}
+		}
+	}
+	if again < 150 {
+		t.Errorf("%d messages were sent again, the samples have 155 less those refused", again)
+	}
 }
 
 func BenchmarkDecode(b *testing.B) {

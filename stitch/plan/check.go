@@ -77,13 +77,13 @@ type Map map[string]jsontext.Value
 func (m Map) Get(name string) jsontext.Value { return m[name] }
 
 // Check names every violation of the event's plan, in the order of the property
-// names; nil where there is none. null is absent.
+// names; nil where there is none. null is absent, and so is an ID of no text.
 func (e *Event) Check(properties Properties) []Violation {
 	var out []Violation
 	for i := range e.Properties {
 		p := &e.Properties[i]
 		v := properties.Get(p.Name)
-		if absent(v) {
+		if p.absent(v) {
 			if p.Required {
 				out = append(out, Violation{p.Name, RuleMissing, p.Type.String()})
 			}
@@ -93,7 +93,7 @@ func (e *Event) Check(properties Properties) []Violation {
 			out = append(out, Violation{p.Name, rule, want})
 		}
 	}
-	if len(e.OneOf) > 0 && !slices.ContainsFunc(e.OneOf, func(name string) bool { return !absent(properties.Get(name)) }) {
+	if len(e.OneOf) > 0 && !slices.ContainsFunc(e.OneOf, func(name string) bool { return e.has(name, properties) }) {
 		out = append(out, Violation{"", RuleOneOf, "one of " + strings.Join(e.OneOf, ", ")})
 	}
 	return out
@@ -109,7 +109,16 @@ func (p *Plan) Check(event string, properties Properties) []Violation {
 	return e.Check(properties)
 }
 
-func absent(v jsontext.Value) bool { return len(v) == 0 || v[0] == 'n' }
+// has reports that a property of the plan is there.
+func (e *Event) has(name string, properties Properties) bool {
+	p := e.property(name)
+	return p != nil && !p.absent(properties.Get(name))
+}
+
+// absent: null is, and of an ID empty text too.
+func (p *Property) absent(v jsontext.Value) bool {
+	return len(v) == 0 || v[0] == 'n' || p.Type == TypeID && len(v) == len(`""`) && v[0] == '"'
+}
 
 func (p *Property) check(v jsontext.Value) (Rule, string, bool) {
 	kind := v.Kind()
