@@ -233,6 +233,8 @@ func TestValidate(t *testing.T) {
 		{"blank event", func(c *Config) { c.Identity.LogoutEvents = []string{" "} }, "identity.logout_events[0]: it is blank"},
 		{"both events", func(c *Config) { c.Identity.SplitEvents = []string{"Signed Out"} }, "identity.split_events[0]: "},
 		{"every ID is temporary", func(c *Config) { c.Identity.TemporaryUserIDs = []string{"tmp-*", "*"} }, "identity.temporary_user_ids[1]: "},
+		{"temporary forms", func(c *Config) { c.Identity.TemporaryUserIDs = []string{"tmp-*", `guest[0-9]{4}`, "g_.*"} }, ""},
+		{"no temporary form", func(c *Config) { c.Identity.TemporaryUserIDs = []string{"tmp-("} }, `identity.temporary_user_ids[0]: "tmp-(" is no regular`},
 		{"batch", func(c *Config) { c.Process.Batch = 0 }, "process.batch: 0"},
 		{"cache", func(c *Config) { c.Process.CacheEntities = 0 }, "process.cache_entities: 0"},
 		{"tick", func(c *Config) { c.Process.Tick = Duration(time.Millisecond) }, "process.tick: 1ms"},

@@ -155,6 +155,9 @@ type Trust struct {
 	Suppress bool `yaml:"suppress"`
 	// It may take a link or a merge back.
 	Split bool `yaml:"split"`
+	// It may use the names that Customer.io reserves in traits and event data
+	// (id, cio_id, _update, recipient, …); from others they are dropped.
+	Reserved bool `yaml:"reserved"`
 }
 
 // Topics are the names of our own topics.
@@ -219,8 +222,9 @@ type Identity struct {
 	// What becomes of an event with such a user ID: quarantine, or absent (it passes
 	// as anonymous, and is counted).
 	UnusableUserID string `yaml:"unusable_user_id"`
-	// Forms of user IDs that a shop gives before the login; * stands for any text,
-	// as in tmp-*. Their person is merged into the customer who logs in next there.
+	// Forms of user IDs that a shop gives before the login: a beginning and *, as in
+	// tmp-*, or else a regular expression for the whole ID. Their person is merged
+	// into the customer who logs in next on that device.
 	TemporaryUserIDs []string `yaml:"temporary_user_ids"`
 }
 

@@ -199,9 +199,19 @@ func (x Identity) check(k *checker) {
 			"%q is a logout event too: an event can't be both", name)
 	}
 	for i, form := range x.TemporaryUserIDs {
-		k.want(strings.Trim(form, "* ") != "", fmt.Sprintf("identity.temporary_user_ids[%d]", i),
-			"%q is the form of every user ID: write more than *, such as tmp-*", form)
+		checkForm(k, fmt.Sprintf("identity.temporary_user_ids[%d]", i), form)
 	}
+}
+
+// checkForm checks a form of temporary user IDs: one that every ID has would make
+// every customer provisional.
+func checkForm(k *checker, field, form string) {
+	if beginning, ok := strings.CutSuffix(form, "*"); ok && regexp.QuoteMeta(beginning) == beginning {
+		k.want(beginning != "", field, "%q is the form of every user ID: write a beginning before the *, such as tmp-*", form)
+		return
+	}
+	_, err := regexp.Compile(form)
+	k.want(err == nil, field, "%q is no regular expression: write one for the whole ID, or a beginning and *, such as tmp-*", form)
 }
 
 func (p Process) check(k *checker) {
