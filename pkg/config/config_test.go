@@ -238,7 +238,7 @@ func TestValidate(t *testing.T) {
 		{"batch", func(c *Config) { c.Process.Batch = 0 }, "process.batch: 0"},
 		{"cache", func(c *Config) { c.Process.CacheEntities = 0 }, "process.cache_entities: 0"},
 		{"tick", func(c *Config) { c.Process.Tick = Duration(time.Millisecond) }, "process.tick: 1ms"},
-		{"listen", func(c *Config) { c.Metrics.Listen = "9464" }, `metrics.listen: "9464"`},
+		{"listen", func(c *Config) { c.Metrics.Listen = "9600" }, `metrics.listen: "9600"`},
 		{"pprof alone", func(c *Config) { c.Metrics = Metrics{Pprof: true} }, "metrics.pprof: "},
 		{"level", func(c *Config) { c.Log.Level = "loud" }, `log.level: "loud"`},
 		{"format", func(c *Config) { c.Log.Format = "xml" }, `log.format: "xml"`},

@@ -42,7 +42,7 @@ func Default() *Config {
 		},
 		TimesToUnix: true,
 		Process:     Process{Batch: 1000, CacheEntities: 20_000, Tick: Duration(time.Second)},
-		Metrics:     Metrics{Listen: "127.0.0.1:9464"},
+		Metrics:     Metrics{Listen: "127.0.0.1:9600"},
 		Log:         Log{Level: "info", Format: FormatText},
 	}
 }

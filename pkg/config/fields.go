@@ -241,7 +241,7 @@ type Process struct {
 
 // Metrics is the HTTP listener.
 type Metrics struct {
-	// host:port; :9464 listens on every interface. Empty means no listener.
+	// host:port; :9600 listens on every interface. Empty means no listener.
 	Listen string `yaml:"listen"`
 	// Serve /debug/pprof too. It tells much about the process: keep it off where
 	// others can reach it.

@@ -227,7 +227,7 @@ func (c *Config) checkOutlets(k *checker) {
 		_, port, err := net.SplitHostPort(l)
 		n, bad := strconv.Atoi(port)
 		k.want(err == nil && bad == nil && 0 <= n && n < 65536, "metrics.listen",
-			"%q is no address: write host:port, or :9464 for every interface", l)
+			"%q is no address: write host:port, or :9600 for every interface", l)
 	}
 	k.want(!c.Metrics.Pprof || c.Metrics.Listen != "", "metrics.pprof", "it is true, but metrics.listen is empty: name an address")
 	var level slog.Level
