@@ -53,11 +53,14 @@ func StartKafka(ctx context.Context, dir string, properties ...string) (*Kafka, 
 	if err != nil {
 		return nil, err
 	}
-	broker, err1 := freeAddr()
-	controller, err2 := freeAddr()
-	if err := errors.Join(err1, err2, os.MkdirAll(dir, 0o755)); err != nil {
+	addrs, err := freeAddrs(2)
+	if err != nil {
 		return nil, err
 	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	broker, controller := addrs[0], addrs[1]
 	conf := filepath.Join(dir, "server.properties")
 	text := fmt.Sprintf(settings, broker, controller, filepath.Join(dir, "data")) + strings.Join(properties, "\n") + "\n"
 	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {

@@ -256,19 +256,20 @@ func tail(name string) string {
 	return string(text[max(0, len(text)-4096):])
 }
 
-// freeAddr finds a port for a part. It lies below the ports that the kernel
-// deals to outgoing connections (from 32768): a client that dials a dead part
-// again and again would sooner or later be dealt that very port, connect to
-// itself, and keep the part from coming back.
-func freeAddr() (string, error) {
-	var last error
+// freeAddrs finds ports for a part, no two the same. They lie below the ports
+// that the kernel deals to outgoing connections (from 32768): a client that
+// dials a dead part again and again would sooner or later be dealt that very
+// port, connect to itself, and keep the part from coming back.
+func freeAddrs(n int) (addrs []string, err error) {
 	for range 100 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
-		l, err := net.Listen("tcp", addr)
-		if err == nil {
-			return addr, l.Close()
+		if len(addrs) == n {
+			return addrs, nil
 		}
-		last = err
+		var l net.Listener
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))); err == nil {
+			defer l.Close() // kept until all are found, so that none is found twice
+			addrs = append(addrs, l.Addr().String())
+		}
 	}
-	return "", fmt.Errorf("no free port on the loopback address: %w", last)
+	return nil, fmt.Errorf("no free port on the loopback address: %w", err)
 }

@@ -24,15 +24,15 @@ type RedisOptions struct {
 // StartRedis starts a server on a free loopback port with its data in dir and
 // returns when it answers, after it has loaded what an earlier one left there.
 func StartRedis(ctx context.Context, dir string, o RedisOptions) (*Redis, error) {
-	addr, err := freeAddr()
+	addrs, err := freeAddrs(1)
 	if err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	r := &Redis{process{name: "redis", dir: dir, addr: addr}}
-	r.argv = append([]string{"redis-server"}, o.args(addr, dir)...)
+	r := &Redis{process{name: "redis", dir: dir, addr: addrs[0]}}
+	r.argv = append([]string{"redis-server"}, o.args(addrs[0], dir)...)
 	r.ready = r.ping
 	if err := r.start(ctx); err != nil {
 		return nil, err
