@@ -54,6 +54,14 @@ func (o Options) validate() error {
 	return errors.Join(wrong...)
 }
 
+// quiet is the client's logger. What it would print, past the product's log, the
+// calls that fail return.
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}
+
+func init() { goredis.SetLogger(quiet{}) }
+
 func (o Options) client() goredis.UniversalClient {
 	return goredis.NewUniversalClient(&goredis.UniversalOptions{
 		Addrs: o.Addresses, IsClusterMode: o.Cluster, MasterName: o.Master,
