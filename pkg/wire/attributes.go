@@ -88,11 +88,8 @@ func (d *decoding) writeMember(k int32) {
 	v := k + 1
 	d.buf = append(append(d.buf, d.raw(k)...), ':')
 	mark := len(d.buf)
-	if d.ev.Type == stitch.Page && pageShapes[string(d.bytes(k))] != 0 {
-		d.buf = d.appendCompact(d.buf, v) // text by the vendor's schema, a time too
-	} else {
-		d.writeValue(v)
-	}
+	typed := d.ev.Type == stitch.Page && pageShapes[string(d.bytes(k))] != 0
+	d.writeValue(v, d.in.times && !typed) // what the vendor's schema wants as text stays text
 	if d.ev.Type == stitch.Identify {
 		d.checkAttribute(k, len(d.buf)-mark)
 	}
@@ -112,8 +109,8 @@ func (d *decoding) checkAttribute(k int32, size int) {
 	}
 }
 
-// writeValue writes a value without white space, times as Unix seconds.
-func (d *decoding) writeValue(n int32) {
+// writeValue writes a value without white space, and if times, times as Unix seconds.
+func (d *decoding) writeValue(n int32, times bool) {
 	node := &d.nodes[n]
 	switch node.kind {
 	case '{':
@@ -123,7 +120,7 @@ func (d *decoding) writeValue(n int32) {
 				d.buf = append(d.buf, ',')
 			}
 			d.buf = append(append(d.buf, d.raw(k)...), ':')
-			d.writeValue(k + 1)
+			d.writeValue(k+1, times)
 		}
 		d.buf = append(d.buf, '}')
 	case '[':
@@ -132,13 +129,15 @@ func (d *decoding) writeValue(n int32) {
 			if k > n+1 {
 				d.buf = append(d.buf, ',')
 			}
-			d.writeValue(k)
+			d.writeValue(k, times)
 		}
 		d.buf = append(d.buf, ']')
 	case '"':
-		if ms, ok := d.isoTime(n); ok {
-			d.buf = strconv.AppendInt(d.buf, ms/1000, 10)
-			return
+		if times {
+			if ms, ok := d.isoTime(n); ok {
+				d.buf = strconv.AppendInt(d.buf, ms/1000, 10)
+				return
+			}
 		}
 		d.buf = append(d.buf, d.raw(n)...)
 	default:
@@ -146,10 +145,8 @@ func (d *decoding) writeValue(n int32) {
 	}
 }
 
+// isoTime reads a text that is a time.
 func (d *decoding) isoTime(n int32) (ms int64, ok bool) {
-	if !d.in.times {
-		return 0, false
-	}
 	text := d.bytes(n)
 	if !looksLikeTime(text) {
 		return 0, false

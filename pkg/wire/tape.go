@@ -194,21 +194,14 @@ func inFloatRange(number []byte) bool {
 // raw is a node's own bytes, white space within it and all.
 func (t *tape) raw(n int32) []byte { return t.text[t.nodes[n].start:t.nodes[n].end] }
 
-// appendText appends a text node's text, or a member's name.
-func (t *tape) appendText(dst []byte, n int32) []byte {
-	if node := &t.nodes[n]; !node.escaped {
-		return append(dst, t.text[node.start+1:node.end-1]...)
-	}
-	dst, _ = jsontext.AppendUnquote(dst, t.raw(n)) // it was parsed already
-	return dst
-}
-
-// bytes is a text node's text; it is the record's own where it has no escapes.
+// bytes is a text node's text, or a member's name; it is the record's own where
+// it has no escapes.
 func (t *tape) bytes(n int32) []byte {
 	if node := &t.nodes[n]; !node.escaped {
 		return t.text[node.start+1 : node.end-1]
 	}
-	return t.appendText(nil, n)
+	text, _ := jsontext.AppendUnquote(nil, t.raw(n)) // it was parsed already
+	return text
 }
 
 // isObject also takes PHP's [] for an empty object.
@@ -231,32 +224,6 @@ func (t *tape) find(object int32, name string) int32 {
 		}
 	}
 	return 0
-}
-
-// appendCompact appends a node without white space.
-func (t *tape) appendCompact(dst []byte, n int32) []byte {
-	switch t.nodes[n].kind {
-	case '{':
-		dst = append(dst, '{')
-		for k := n + 1; k < t.nodes[n].next; k = t.nodes[k+1].next {
-			if k > n+1 {
-				dst = append(dst, ',')
-			}
-			dst = append(append(dst, t.raw(k)...), ':')
-			dst = t.appendCompact(dst, k+1)
-		}
-		return append(dst, '}')
-	case '[':
-		dst = append(dst, '[')
-		for k := n + 1; k < t.nodes[n].next; k = t.nodes[k].next {
-			if k > n+1 {
-				dst = append(dst, ',')
-			}
-			dst = t.appendCompact(dst, k)
-		}
-		return append(dst, ']')
-	}
-	return append(dst, t.raw(n)...)
 }
 
 // partialPath is where the last node stands, while the nodes in open have no end yet.
