@@ -60,6 +60,9 @@ const retryCommit = 100 * time.Millisecond
 // commit commits next for l and waits for it, trying again while the group moves.
 func (c *commits) commit(ctx context.Context, l *partitionLog, next int64) error {
 	for {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		err := c.try(ctx, l, next)
 		if !passes(err) {
 			return err

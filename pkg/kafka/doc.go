@@ -12,5 +12,6 @@
 //
 // Files: conn.go (how to connect), producer.go (the one ordered way out),
 // group.go, log.go, commits.go, feed.go (the processor's side), ingest*.go (the
-// sources' side), sources.go, lag.go and dump.go (what is read of a cluster).
+// sources' side), sources.go, lag.go and dump.go (what is read of a cluster),
+// write.go (source records for a try).
 package kafka

@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -33,6 +34,9 @@ type Group struct {
 	// Drain is how long a revoked owner has, after its context ended, to finish its
 	// batch before the fence; 0 for 2 s. What it can't finish is done again by the next.
 	Drain time.Duration
+	// Watch is how often the journal is looked at; 0 for 5 s. When it isn't the same
+	// topic any more, or has more partitions, Run ends with ErrJournalChanged.
+	Watch time.Duration
 }
 
 // Times of the group. A dead member's partitions move after sessionTimeout.
@@ -67,7 +71,8 @@ type owned struct {
 }
 
 // Run is a member of the group until ctx ends; then owners finish their batch
-// (Drain), are fenced, and the member leaves. An error means that it couldn't start.
+// (Drain), are fenced, and the member leaves. An error means that it couldn't start,
+// or ErrJournalChanged.
 func (g *Group) Run(ctx context.Context) error {
 	if g.ID == "" || g.Owner == nil || g.Producer == nil {
 		return errors.New("kafka: a group needs an ID, an owner and a producer")
@@ -97,11 +102,35 @@ func (g *Group) Run(ctx context.Context) error {
 	close(ready)
 	var wg sync.WaitGroup
 	wg.Go(func() { m.commits.run(running) })
-	<-ctx.Done()
+	err = m.watch(ctx, facts)
 	m.leave(running)
 	stop()
 	wg.Wait()
-	return nil
+	return err
+}
+
+// watch returns when ctx ends, or with an error when the journal is another one.
+// No client would notice: franz-go stalls on a topic that was made anew.
+func (m *member) watch(ctx context.Context, was topicFacts) error {
+	every := m.group.Watch
+	if every <= 0 {
+		every = 5 * time.Second
+	}
+	for {
+		sleep(ctx, every)
+		if ctx.Err() != nil {
+			return nil
+		}
+		facts, err := describe(ctx, m.feed.client, m.topic)
+		now, there := facts[m.topic]
+		switch {
+		case ctx.Err() != nil:
+		case err != nil || !there:
+			m.log.Warn("kafka: the journal can't be looked up", "topic", m.topic, "err", err)
+		case now != was:
+			return fmt.Errorf("kafka: topic %s: %w", m.topic, ErrJournalChanged)
+		}
+	}
 }
 
 func (m *member) options(ready <-chan struct{}) []kgo.Opt {

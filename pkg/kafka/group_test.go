@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"lockstitch/pkg/engine"
 )
@@ -255,4 +256,88 @@ func TestBackPressure(t *testing.T) {
 			t.Fatalf("%d bytes wait", b)
 		}
 	}
+}
+
+// A member that the group has put out (a paused process, say) finds its logs dead,
+// joins again, and owns under logs of their own.
+func TestLostMembership(t *testing.T) {
+	c := newCluster(t, 1)
+	c.write(t, "journal", 0, values(3)...)
+	logs, _ := c.join(t, c.producer(t), "g", nil)
+	old := receive(t, logs)
+	ctx := testContext(t)
+	if err := old.Commit(ctx, 2); err != nil {
+		t.Fatal(err)
+	}
+	req := kmsg.NewPtrLeaveGroupRequest()
+	member := kmsg.NewLeaveGroupRequestMember()
+	member.MemberID = c.GroupInfo("g").Members[0].MemberID
+	req.Group, req.Members = "g", append(req.Members, member)
+	if resp, err := req.RequestWith(ctx, c.client(t)); err != nil || resp.ErrorCode != 0 {
+		t.Fatalf("%v, %v", resp, err)
+	}
+	// The broker knows the member no more; the commit is tried again until the log dies.
+	if err := old.Commit(ctx, 1); !errors.Is(err, engine.ErrLost) {
+		t.Errorf("a commit after the loss: %v", err)
+	}
+	again := receive(t, logs)
+	if at, ours, err := again.Committed(ctx); at != 2 || !ours || err != nil {
+		t.Errorf("committed: %d, %t, %v", at, ours, err)
+	}
+	if err := errors.Join(again.Commit(ctx, 3), old.Commit(ctx, 1)); !errors.Is(err, engine.ErrLost) {
+		t.Errorf("the old log's commit: %v", err)
+	}
+	if at, _, err := again.Committed(ctx); at != 3 || err != nil {
+		t.Errorf("committed: %d, %v", at, err)
+	}
+}
+
+// An owner that gives up is started again, with the same log.
+func TestOwnerIsStartedAgain(t *testing.T) {
+	c := newCluster(t, 1)
+	started := make(chan engine.Log, 10)
+	c.join(t, c.producer(t), "g", func(g *Group) {
+		first := true
+		g.Owner = func(ctx context.Context, _ int32, log engine.Log) error {
+			started <- log
+			if first {
+				first = false
+				return errors.New("can't serve it yet")
+			}
+			<-ctx.Done()
+			return nil
+		}
+	})
+	if a, b := receive(t, started), receive(t, started); a != b {
+		t.Error("another log")
+	}
+}
+
+// A journal that was made anew under a running process ends it: neither where it
+// reads nor its state belong to the new one.
+func TestJournalMadeAnew(t *testing.T) {
+	c := newCluster(t, 1)
+	owning := make(chan struct{}, 1)
+	g := &Group{Conn: c.conn, Topics: testTopics, ID: "g", Producer: c.producer(t), Watch: 20 * time.Millisecond,
+		Owner: func(ctx context.Context, _ int32, _ engine.Log) error {
+			owning <- struct{}{}
+			<-ctx.Done()
+			return nil
+		}}
+	done := make(chan error, 1)
+	go func() { done <- g.Run(testContext(t)) }()
+	receive(t, owning)
+	if err := c.DeleteTopic("journal"); err != nil {
+		t.Fatal(err)
+	}
+	c.create(t, 2, "journal")
+	if err := receive(t, done); !errors.Is(err, ErrJournalChanged) {
+		t.Errorf("%v", err)
+	}
+	out := []engine.Published{{Topic: engine.TopicJournal, Entity: device(1), Value: []byte("v")}}
+	eventually(t, "the producer refuses the new journal", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		return errors.Is(g.Producer.Publish(ctx, out), ErrJournalChanged)
+	})
 }

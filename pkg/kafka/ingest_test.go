@@ -29,7 +29,7 @@ func echo(_ context.Context, b Batch) ([]engine.Published, error) {
 }
 
 // ingest runs an Ingest until stop is called or the test ends.
-func (c cluster) ingest(t *testing.T, p *Producer, sources []Source, handle func(context.Context, Batch) ([]engine.Published, error)) (stop func()) {
+func (c cluster) ingest(t testing.TB, p *Producer, sources []Source, handle func(context.Context, Batch) ([]engine.Published, error)) (stop func()) {
 	t.Helper()
 	in := &Ingest{Conn: c.conn, ID: "ingest", Sources: sources, Producer: p, Handle: handle, Watch: 50 * time.Millisecond}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))

@@ -27,7 +27,7 @@ type cluster struct {
 	conn Conn
 }
 
-func newCluster(t *testing.T, journalPartitions int32, opts ...kfake.Opt) cluster {
+func newCluster(t testing.TB, journalPartitions int32, opts ...kfake.Opt) cluster {
 	t.Helper()
 	c, err := kfake.NewCluster(append([]kfake.Opt{
 		kfake.NumBrokers(1),
@@ -42,14 +42,14 @@ func newCluster(t *testing.T, journalPartitions int32, opts ...kfake.Opt) cluste
 	return cluster{c, Conn{Brokers: c.ListenAddrs(), Logger: slog.New(slog.DiscardHandler)}}
 }
 
-func testContext(t *testing.T) context.Context {
+func testContext(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-func (c cluster) producer(t *testing.T) *Producer {
+func (c cluster) producer(t testing.TB) *Producer {
 	t.Helper()
 	p, err := NewProducer(testContext(t), c.conn, testTopics, ProducerOptions{Linger: -1})
 	if err != nil {
@@ -63,7 +63,7 @@ func (c cluster) producer(t *testing.T) *Producer {
 	return p
 }
 
-func (c cluster) client(t *testing.T, opts ...kgo.Opt) *kgo.Client {
+func (c cluster) client(t testing.TB, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	cl, err := c.conn.client(opts...)
 	if err != nil {
@@ -92,7 +92,7 @@ type handle struct {
 }
 
 // join runs a member until stop is called or the test ends; its logs come over the channel.
-func (c cluster) join(t *testing.T, p *Producer, id string, change func(*Group)) (logs <-chan handle, stop func()) {
+func (c cluster) join(t testing.TB, p *Producer, id string, change func(*Group)) (logs <-chan handle, stop func()) {
 	t.Helper()
 	ch := make(chan handle, 64)
 	g := &Group{

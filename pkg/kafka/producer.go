@@ -220,6 +220,9 @@ func (p *Producer) open(ctx context.Context) (*kgo.Client, error) {
 	if p.client != nil {
 		return p.client, nil
 	}
+	if err := p.sameJournal(ctx); err != nil {
+		return nil, err
+	}
 	p.refreshLimits(ctx)
 	batch := make(map[string]int32, len(p.limits))
 	for t, limit := range p.limits {
@@ -228,6 +231,16 @@ func (p *Producer) open(ctx context.Context) (*kgo.Client, error) {
 	cl, err := p.conn.client(p.clientOptions(batch)...)
 	p.client = cl
 	return cl, err
+}
+
+// sameJournal refuses to go on with another partition count than the one that
+// entities were dealt by so far.
+func (p *Producer) sameJournal(ctx context.Context) error {
+	journal, err := describeOne(ctx, p.control, p.topics.Journal)
+	if err == nil && journal.partitions != p.partitions {
+		return fmt.Errorf("kafka: topic %s has %d partitions, and had %d: %w", p.topics.Journal, journal.partitions, p.partitions, ErrJournalChanged)
+	}
+	return err
 }
 
 func (p *Producer) refreshLimits(ctx context.Context) {
@@ -249,7 +262,7 @@ func (p *Producer) refreshLimits(ctx context.Context) {
 func (p *Producer) clientOptions(batch map[string]int32) []kgo.Opt {
 	opts := []kgo.Opt{
 		kgo.RequiredAcks(kgo.AllISRAcks()), // idempotent, which is the default
-		kgo.RecordPartitioner(partitioner{p.topics.Journal}),
+		kgo.RecordPartitioner(partitioner{p.topics.Journal, p.partitions}),
 		kgo.ProducerBatchMaxBytesFn(func(topic string) int32 {
 			if n, ok := batch[topic]; ok {
 				return n
@@ -326,13 +339,29 @@ func (p *Producer) Close(ctx context.Context) error {
 // partitioner deals journal records as their sender said, and all others as every
 // Kafka client does: by murmur2 of the key. A record without a key goes by its
 // value, so that a repeat, being the same bytes, lands where the first one did.
-type partitioner struct{ journal string }
+type partitioner struct {
+	journal    string
+	partitions int // of the journal, as its senders know it
+}
 
 func (p partitioner) ForTopic(topic string) kgo.TopicPartitioner {
 	if topic == p.journal {
-		return kgo.ManualPartitioner().ForTopic(topic)
+		return bySender(p.partitions)
 	}
 	return byKey{kgo.StickyKeyPartitioner(nil).ForTopic(topic)}
+}
+
+// bySender takes the partition that the sender chose. Where the journal has
+// another number of partitions than the sender thinks, the record fails.
+type bySender int
+
+func (bySender) RequiresConsistency(*kgo.Record) bool { return true }
+
+func (b bySender) Partition(r *kgo.Record, n int) int {
+	if n != int(b) {
+		return -1
+	}
+	return int(r.Partition)
 }
 
 type byKey struct{ hash kgo.TopicPartitioner }

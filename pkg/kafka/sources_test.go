@@ -171,7 +171,10 @@ func TestDump(t *testing.T) {
 	if diff := cmp.Diff(map[string]int{"0/0=a": 1}, read("tx")); diff != "" {
 		t.Error(diff)
 	}
-	for range Dump(testContext(t), c.conn, "out") {
+	for _, err := range Dump(testContext(t), c.conn, "out") {
+		if err != nil {
+			t.Fatal(err)
+		}
 		break // a reader may stop early
 	}
 	for _, err := range Dump(testContext(t), c.conn, "not there") {

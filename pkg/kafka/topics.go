@@ -43,6 +43,11 @@ func (t Topics) Validate() error {
 // ErrNoTopic says that a topic does not exist (yet).
 var ErrNoTopic = errors.New("topic does not exist: create it with `lockstitch topics apply`")
 
+// ErrJournalChanged says that the journal isn't the one that this process started
+// with. Its state and its place in the log belong to the other one.
+var ErrJournalChanged = errors.New("the journal was made anew, or got another number of partitions, under running processes: " +
+	"restart all of them; with another number of partitions, on a new journal and empty state only")
+
 // topicFacts is what metadata says of a topic.
 type topicFacts struct {
 	id         string // as Kafka's own tools print it
@@ -61,7 +66,7 @@ func describe(ctx context.Context, cl *kgo.Client, topics ...string) (map[string
 	req.AllowAutoTopicCreation = false
 	for _, t := range topics {
 		rt := kmsg.NewMetadataRequestTopic()
-		rt.Topic = kmsg.StringPtr(t)
+		rt.Topic = new(t)
 		req.Topics = append(req.Topics, rt)
 	}
 	resp, err := req.RequestWith(ctx, cl)
