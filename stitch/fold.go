@@ -37,7 +37,7 @@ func (p *Partition) Fold(rec Record, out []Output) []Output {
 	}
 	for k, ok := p.timers.next(p.Clock, p.Watermark, p.WatermarkAll); ok; k, ok = p.timers.next(p.Clock, p.Watermark, p.WatermarkAll) {
 		s.enter(k)
-		s.setTimer(Timer{})
+		s.stopTimer()
 		s.fire()
 	}
 	if k, ok := Needs(m); ok && p.fresh(m.Place) {
@@ -79,6 +79,13 @@ func (s *step) setTimer(t Timer) {
 	}
 	s.e.Timer = t
 	s.p.timers.set(s.key, t)
+	s.p.moved[s.key] = struct{}{}
+}
+
+// stopTimer removes the timer of the entity at hand, whatever the entity says.
+func (s *step) stopTimer() {
+	s.e.Timer = Timer{}
+	s.p.timers.set(s.key, Timer{})
 	s.p.moved[s.key] = struct{}{}
 }
 

@@ -29,11 +29,8 @@ func (o *Owner) batch(ctx context.Context, entries []Entry) error {
 		return err
 	}
 	b.Remember = o.since(&began)
-	if o.pos.Applied > o.committed {
-		if err := o.log.Commit(ctx, o.pos.Applied); err != nil {
-			return err
-		}
-		o.committed = o.pos.Applied
+	if err := o.commit(ctx); err != nil {
+		return err
 	}
 	b.Commit = o.since(&began)
 	b.Next, b.Timers = o.pos.Applied, o.part.Timers()
@@ -171,5 +168,17 @@ func (o *Owner) remember(ctx context.Context) error {
 	o.pos = d.Next
 	o.part.Settle()
 	o.part.Drop(o.opt.Cache)
+	return nil
+}
+
+// commit commits what is remembered, where that is more than was committed.
+func (o *Owner) commit(ctx context.Context) error {
+	if o.pos.Applied <= o.committed {
+		return nil
+	}
+	if err := o.log.Commit(ctx, o.pos.Applied); err != nil {
+		return err
+	}
+	o.committed = o.pos.Applied
 	return nil
 }

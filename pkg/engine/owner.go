@@ -209,7 +209,7 @@ func (o *Owner) takeOver(ctx context.Context) error {
 	o.silent, o.committed, o.caughtUp, o.ruled = c, c, end, false
 	o.pacing = pacing{}
 	o.opt.Observe.TookOver(o.p, o.pos.Applied, max(c, o.pos.Applied))
-	return nil
+	return o.commit(ctx) // the owner before may have died between remembering and committing
 }
 
 // judge says whether the state can be continued: reason is why not, err why

@@ -135,10 +135,14 @@ type simObserver struct {
 
 func (simObserver) TookOver(int32, int64, int64)    {}
 func (simObserver) Rebuilding(int32, string, int64) {}
-func (simObserver) Folded(int32, Batch)             {}
-func (simObserver) Refused(int32)                   {}
-func (simObserver) Trouble(_ int32, err error)      { panic(err) }
-func (simObserver) Unreadable(int32, int64)         { panic("unreadable") }
+func (s simObserver) Folded(int32, Batch) {
+	if s.w.mutant == noSeen {
+		clear((*s.o).part.Seen)
+	}
+}
+func (simObserver) Refused(int32)              {}
+func (simObserver) Trouble(_ int32, err error) { panic(err) }
+func (simObserver) Unreadable(int32, int64)    { panic("unreadable") }
 
 var simIngest = sync.OnceValue(func() *wire.Ingest {
 	p, err := plan.Parse([]byte(simPlan))
@@ -242,7 +246,7 @@ func (w *world) fault() {
 // settle goes on without faults until nothing is left to do.
 func (w *world) settle() error {
 	for range 20000 {
-		w.kafka.now++
+		w.kafka.now += 50
 		for _, a := range slices.Concat(w.owner, w.reader, w.zombies) {
 			if err := w.resume(a); err != nil {
 				return err
@@ -252,7 +256,21 @@ func (w *world) settle() error {
 			return nil
 		}
 	}
-	return errors.New("not settled: something hangs")
+	return fmt.Errorf("not settled: something hangs: %s", w.unsettled())
+}
+
+// unsettled says what is left to do.
+func (w *world) unsettled() string {
+	var all []string
+	for s, recs := range w.kafka.sources {
+		all = append(all, fmt.Sprintf("source %d at %d of %d", s, w.kafka.ingested[s], len(recs)))
+	}
+	for p := range w.owner {
+		h := w.state.now(int32(p))
+		all = append(all, fmt.Sprintf("partition %d at %d of %d, committed %d, %d timers",
+			p, h.head.Applied, len(w.kafka.journal[p]), w.kafka.commits[p], len(h.timers)))
+	}
+	return strings.Join(all, "; ")
 }
 
 func (w *world) done() bool {
