@@ -69,7 +69,7 @@ var unusable = []string{"undefined", "null", "someone@example.com"}
 
 // TestShares: how often each thing happens, of all lines.
 func TestShares(t *testing.T) {
-	list := records(take(week(0.01), many))
+	list := spoilt()
 	counts := map[string]int{}
 	seen := map[string]*record{}
 	for i := range list {
@@ -125,7 +125,7 @@ func TestShares(t *testing.T) {
 func TestOrders(t *testing.T) {
 	type copies struct{ device, shop []time.Time }
 	orders := map[string]*copies{}
-	list := records(take(week(0), many))
+	list := good()
 	begin, end := list[0].Time, list[len(list)-1].Time
 	for i := range list {
 		r := &list[i]
