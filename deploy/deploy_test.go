@@ -91,7 +91,7 @@ type lockstitchConfig struct {
 		Brokers []string `yaml:"brokers"`
 	} `yaml:"kafka"`
 	Redis struct {
-		Address string `yaml:"address"`
+		Addresses []string `yaml:"addresses"`
 	} `yaml:"redis"`
 	Metrics struct {
 		Listen string `yaml:"listen"`
@@ -232,7 +232,7 @@ func TestLockstitchFindsItsParts(t *testing.T) {
 	if kafka["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] != "false" {
 		t.Error("the broker makes topics that nobody reviewed")
 	}
-	if config.Redis.Address != "redis:6379" || config.Environment != "dev" {
+	if len(config.Redis.Addresses) != 1 || config.Redis.Addresses[0] != "redis:6379" || config.Environment != "dev" {
 		t.Errorf("configuration: %+v", config)
 	}
 	for name, s := range c.Services {

@@ -112,6 +112,10 @@ func (c Conn) logger() *slog.Logger {
 	return c.Logger
 }
 
+// Client makes a franz-go client for administration (package topicadmin). Close
+// it when done.
+func (c Conn) Client() (*kgo.Client, error) { return c.client() }
+
 // client makes a franz-go client. Metadata may be asked for again soon, so that
 // a moved leader or a new topic is noticed within a second.
 func (c Conn) client(opts ...kgo.Opt) (*kgo.Client, error) {

@@ -1,5 +1,7 @@
 package report
 
+import "strings"
+
 // laws names, for each reason, the law of the contract that speaks there. Keys
 // are reasons of decisions, values of ls-why, and prefixes of DLQ reasons.
 var laws = map[string]string{
@@ -24,9 +26,9 @@ var laws = map[string]string{
 func Law(outcome, reason string) string {
 	if outcome == "quarantined" {
 		switch {
-		case len(reason) >= 16 && reason[:16] == "unusable_user_id":
+		case strings.HasPrefix(reason, "unusable_user_id"):
 			return "identity 8"
-		case reason == "plan_violation" || reason == "unplanned_event":
+		case strings.HasPrefix(reason, "plan_"):
 			return "section 5"
 		case reason == "names_nobody":
 			return "section 7"

@@ -55,6 +55,7 @@ type line struct {
 	action  string
 	name    string
 	kind    string
+	merged  bool // a merge of two customers
 }
 
 // read understands a record. It is a decision where it has a kind, a dead
@@ -79,6 +80,7 @@ func read(r Record) line {
 		person: r.Key, order: r.Headers["ls-order"], action: op.Action, name: op.Name, kind: "sink",
 	}
 	l.what = strings.TrimSpace(op.Action + " " + op.Name)
+	l.merged = op.Secondary["id"] != ""
 	if op.Action == "merge" {
 		l.what += " of " + op.Secondary["id"] + op.Secondary["email"]
 	}

@@ -56,7 +56,9 @@ func (s *Summary) Add(r Record) {
 func (s *Summary) sink(r Record, l line) {
 	switch l.action {
 	case "merge":
-		s.Merges++
+		if l.merged {
+			s.Merges++
+		}
 	case "add_device":
 		s.AddDevice++
 	case "delete_device":
@@ -109,7 +111,7 @@ func (s *Summary) Write(w io.Writer) error {
 	}
 	fmt.Fprintf(tw, "people\t%d\t%d customers, %d leads known by an address, %d anonymous\n",
 		s.Customers+s.Leads+s.Anonymous, s.Customers, s.Leads, s.Anonymous)
-	fmt.Fprintf(tw, "merges\t%d\tand %d leads taken over by the customer who owns the address\n", s.Merges, s.TakeOvers)
+	fmt.Fprintf(tw, "merges\t%d\tof two customers, and %d leads taken over by the customer who owns the address\n", s.Merges, s.TakeOvers)
 	fmt.Fprintf(tw, "orders\t%d\tin the sink, each once; %d records were held first, %d corrections\n", s.Orders, s.Held, s.Corrections)
 	fmt.Fprintf(tw, "push devices\t%d\ttokens given, %d taken away\n", s.AddDevice, s.DropDevice)
 	return tw.Flush()

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"lockstitch/pkg/app"
+	"lockstitch/pkg/topicadmin"
+)
+
+func (c *cli) topics() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "topics", Short: "Plan, make and check the topics",
+		Long: `The topics are reviewed files in topics/; plan shows the difference between them
+and what the cluster has, apply makes it, check looks at what runs. What could lose
+data, or would change the journal's partitions under live state, is refused.`,
+	}
+	cmd.AddCommand(c.topicsPlan(), c.topicsApply(), c.topicsCheck())
+	return cmd
+}
+
+// withTopics runs f with a connection to the configured cluster.
+func (c *cli) withTopics(f func(s *topicadmin.Session, groups []string) error) error {
+	cfg, err := c.loadRemote()
+	if err != nil {
+		return err
+	}
+	s, err := app.TopicSession(cfg)
+	if err != nil {
+		return usageError{err}
+	}
+	defer s.Close()
+	return f(s, app.AllGroups(cfg))
+}
+
+func (c *cli) topicsPlan() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "plan", Short: "Show what apply would change (exit code 1 where something is refused)", Args: noArgs,
+		Example: "  lockstitch topics plan --config lockstitch.yaml",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.withTopics(func(s *topicadmin.Session, groups []string) error {
+				changes, err := s.Plan(cmd.Context(), groups...)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					if err := json.NewEncoder(c.out).Encode(changes); err != nil {
+						return err
+					}
+				} else {
+					fmt.Fprintln(c.out, orNothing(changes.String()))
+				}
+				return changes.Err()
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the changes as JSON")
+	return cmd
+}
+
+func orNothing(text string) string {
+	if text == "" {
+		return "nothing to change"
+	}
+	return text
+}
+
+func (c *cli) topicsApply() *cobra.Command {
+	return &cobra.Command{
+		Use: "apply", Short: "Make the topics as they should be; all or nothing", Args: noArgs,
+		Example: "  lockstitch topics apply --config lockstitch.yaml",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.withTopics(func(s *topicadmin.Session, groups []string) error {
+				changes, err := s.Plan(cmd.Context(), groups...)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintln(c.out, orNothing(changes.String()))
+				return s.Apply(cmd.Context(), changes)
+			})
+		},
+	}
+}
+
+func (c *cli) topicsCheck() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "check", Short: "Look at what runs: retention, sizes, append time, access (exit code 1 on an error)", Args: noArgs,
+		Example: "  lockstitch topics check --config lockstitch.yaml --json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.withTopics(func(s *topicadmin.Session, _ []string) error {
+				findings, err := s.Check(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return c.tellFindings(findings, asJSON)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the findings as JSON")
+	return cmd
+}
+
+func (c *cli) tellFindings(findings []topicadmin.Finding, asJSON bool) error {
+	if asJSON {
+		if err := json.NewEncoder(c.out).Encode(findings); err != nil {
+			return err
+		}
+	}
+	errs := 0
+	for _, f := range findings {
+		if f.Severity == topicadmin.Error {
+			errs++
+		}
+		if !asJSON {
+			fmt.Fprintln(c.out, f)
+		}
+	}
+	if errs > 0 {
+		return errors.New("topics are not as they must be; `lockstitch topics plan` shows the difference")
+	}
+	if len(findings) == 0 && !asJSON {
+		fmt.Fprintln(c.out, "topics are as they should be")
+	}
+	return nil
+}

@@ -1,0 +1,190 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+
+	"lockstitch/pkg/config"
+	"lockstitch/pkg/engine"
+	"lockstitch/pkg/feed"
+	"lockstitch/pkg/kafka"
+	"lockstitch/pkg/report"
+	"lockstitch/stitch/plan"
+)
+
+// Rehearsal runs the whole pipeline on embedded parts over recorded lines, to
+// the end, and returns what it wrote. Holds and take-overs wait seconds instead
+// of minutes; nothing else differs from production.
+type Rehearsal struct {
+	Config *config.Config
+	Log    *slog.Logger
+	Say    func(format string, args ...any) // progress, for people
+	Hold   time.Duration                    // of orders
+}
+
+// Result is what a rehearsal wrote.
+type Result struct {
+	Input   map[string][]byte // source records by position, topic/partition/offset
+	Outputs []report.Record   // of sink, decisions and DLQ, each topic's partitions in order
+	Took    time.Duration     // from the first record in to the last outcome
+}
+
+// Run does it.
+func (d *Rehearsal) Run(ctx context.Context, lines iter.Seq2[feed.Line, error]) (*Result, error) {
+	cfg := *d.Config
+	cfg.Fold.TakeOverDelay = config.Duration(time.Second)
+	cfg.Process.Tick = config.Duration(200 * time.Millisecond)
+	local, stop, err := Embed(ctx, &cfg, true)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	d.Say("Kafka at %s and Redis at %s, both inside this process; topics made", local.Kafka.Brokers[0], local.Redis.Addresses[0])
+	p, err := d.plan(local)
+	if err != nil {
+		return nil, err
+	}
+	timers := &waiting{}
+	a, err := New(Options{Config: local, Log: d.Log, Plan: p, Embedded: true, Folded: timers.folded})
+	if err != nil {
+		return nil, err
+	}
+	return d.through(ctx, a, timers, lines)
+}
+
+// plan is the configured plan with short holds.
+func (d *Rehearsal) plan(cfg *config.Config) (*plan.Plan, error) {
+	p, err := Plan(cfg)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range p.Events() {
+		e.Hold = min(e.Hold, d.Hold)
+	}
+	return p, nil
+}
+
+// through runs the lines through a, and reads back what came out.
+func (d *Rehearsal) through(ctx context.Context, a *App, timers *waiting, lines iter.Seq2[feed.Line, error]) (*Result, error) {
+	rctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(rctx) }()
+	began := time.Now()
+	total, err := feed.Produce(ctx, lines, feed.Options{Brokers: a.cfg.Kafka.Brokers, MaxBytes: 12 << 20})
+	if err != nil {
+		return nil, err
+	}
+	d.Say("%d records produced; ingesting, folding, publishing …", total.Records)
+	if err := a.settled(rctx, timers, ended); err != nil {
+		return nil, err
+	}
+	r := &Result{Took: time.Since(began)}
+	if r.Input, err = a.inputs(ctx); err != nil {
+		return nil, err
+	}
+	if r.Outputs, err = a.Outputs(ctx); err != nil {
+		return nil, err
+	}
+	cancel()
+	return r, <-ended
+}
+
+// waiting counts the timers of each partition.
+type waiting struct {
+	mu sync.Mutex
+	by map[int32]int
+}
+
+func (w *waiting) folded(p int32, b engine.Batch) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.by == nil {
+		w.by = map[int32]int{}
+	}
+	w.by[p] = b.Timers
+}
+
+func (w *waiting) sum() (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, t := range w.by {
+		n += t
+	}
+	return n
+}
+
+// settled waits until every record is folded and nothing waits any more.
+func (a *App) settled(ctx context.Context, timers *waiting, ended <-chan error) error {
+	monitor, err := kafka.NewMonitor(a.conn)
+	if err != nil {
+		return err
+	}
+	defer monitor.Close()
+	for quiet := 0; quiet < 3; {
+		select {
+		case err := <-ended:
+			return fmt.Errorf("ended before the end: %w", err)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+		behind, err := a.Behind(ctx, monitor)
+		if err != nil || behind > 0 || timers.sum() > 0 {
+			quiet = 0
+			continue
+		}
+		quiet++
+	}
+	return nil
+}
+
+// inputs reads the sources from their start.
+func (a *App) inputs(ctx context.Context) (map[string][]byte, error) {
+	all := map[string][]byte{}
+	for _, s := range a.sources {
+		for r, err := range kafka.Dump(ctx, a.conn, s.Topic) {
+			if err != nil {
+				return nil, err
+			}
+			all[fmt.Sprintf("%s/%d/%d", r.Topic, r.Partition, r.Offset)] = r.Value
+		}
+	}
+	return all, nil
+}
+
+// Outputs reads sink, decisions and DLQ from their start.
+func (a *App) Outputs(ctx context.Context) (all []report.Record, err error) {
+	for _, topic := range []string{a.topics.Sink, a.topics.Decisions, a.topics.DLQ} {
+		for r, err := range kafka.Dump(ctx, a.conn, topic) {
+			if err != nil {
+				return nil, err
+			}
+			rec := report.Record{Topic: r.Topic, Key: string(r.Key), Value: r.Value, Headers: map[string]string{}}
+			for _, h := range r.Headers {
+				rec.Headers[h.Key] = string(h.Value)
+			}
+			all = append(all, rec)
+		}
+	}
+	return all, nil
+}
+
+// Tell prints what a rehearsal did: the summary, three worked examples, and
+// where to look next.
+func (r *Result) Tell(w io.Writer) error {
+	var s report.Summary
+	for _, o := range r.Outputs {
+		s.Add(o)
+	}
+	fmt.Fprintln(w)
+	if err := s.Finish().Write(w); err != nil {
+		return err
+	}
+	return report.Examples(w, r.Outputs, r.Input)
+}
