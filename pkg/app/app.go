@@ -72,7 +72,7 @@ func New(opt Options) (*App, error) {
 	a.conn.Logger = a.log
 	a.sources, a.topics = Sources(a.cfg, a.plan), Topics(a.cfg)
 	a.metrics = metrics.New(metrics.Options{Log: a.log, Hold: longestHold(a.plan)})
-	a.journal = engine.Journal{Ingest: in, Decoded: a.metrics.Decoded}
+	a.journal = engine.Journal{Ingest: in, Decoded: a.metrics.Decoded, Unplanned: a.metrics.Unplanned}
 	return a, nil
 }
 
@@ -257,7 +257,7 @@ func (a *App) process(ctx context.Context, producer *kafka.Producer, state *redi
 		Nonce: rand.Text()[:12], Now: time.Now, Wait: pause, Observe: observer{a.metrics, a.opt.Folded},
 	}
 	g := kafka.Group{
-		Conn: a.conn, Topics: a.topics, ID: group, Producer: producer,
+		Conn: a.conn, Topics: a.topics, ID: group, Environment: a.cfg.Environment, Producer: producer,
 		Owner: func(ctx context.Context, p int32, log engine.Log) error {
 			return a.metrics.Serve(ctx, p, func() error {
 				return engine.NewOwner(p, log, state, sources, opt).Run(ctx)

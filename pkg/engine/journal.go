@@ -12,6 +12,8 @@ type Journal struct {
 	Ingest *wire.Ingest
 	// Decoded hears of every record: its DLQ record or nil. May be nil.
 	Decoded func(rec *wire.Record, dead *stitch.DeadLetter)
+	// Unplanned hears of events that the tracking plan doesn't name. May be nil.
+	Unplanned func(topic string)
 }
 
 // Records handles records of one source partition, in order. sender is the
@@ -28,10 +30,17 @@ func (j *Journal) Records(sender string, recs []wire.Record) []Published {
 			o.Dead = dead
 		} else {
 			o.Message = message(ev, o.Place)
+			j.count(ev)
 		}
 		out = append(out, Encode(&o))
 	}
 	return out
+}
+
+func (j *Journal) count(ev *stitch.Event) {
+	if j.Unplanned != nil && j.Ingest.Unplanned(ev) {
+		j.Unplanned(ev.Source.Topic)
+	}
 }
 
 // message is the event as a message to the entity that must see it first. An

@@ -26,6 +26,7 @@ import (
 type commits struct {
 	client   *kgo.Client
 	group    string
+	mark     string // metadata of our commits
 	instance *string
 	topic    string
 	topicID  [16]byte
@@ -43,13 +44,13 @@ type pending struct {
 	err  error
 }
 
-func newCommits(cl *kgo.Client, group, instance, topic string, topicID [16]byte) *commits {
+func newCommits(cl *kgo.Client, g *Group, topic string, topicID [16]byte) *commits {
 	c := &commits{
-		client: cl, group: group, topic: topic, topicID: topicID,
+		client: cl, group: g.ID, mark: mark(g.Environment), topic: topic, topicID: topicID,
 		waiting: map[int32]*pending{}, signal: make(chan struct{}, 1),
 	}
-	if instance != "" {
-		c.instance = &instance
+	if g.Instance != "" {
+		c.instance = &g.Instance
 	}
 	return c
 }
@@ -149,7 +150,7 @@ func (c *commits) next() ([]*pending, *kmsg.OffsetCommitRequest) {
 			w.finish(engine.ErrLost)
 			continue
 		}
-		metadata := ourMetadata
+		metadata := c.mark
 		rp := kmsg.NewOffsetCommitRequestTopicPartition()
 		rp.Partition, rp.Offset, rp.Metadata = p, w.next, &metadata
 		topic.Partitions = append(topic.Partitions, rp)
@@ -199,5 +200,5 @@ func (c *commits) committed(ctx context.Context, p int32) (offset int64, ours bo
 	case o.Err != nil:
 		return 0, false, fmt.Errorf("kafka: committed offset of %s partition %d in group %s: %w", c.topic, p, c.group, o.Err)
 	}
-	return o.At, o.Metadata == ourMetadata, nil
+	return o.At, o.Metadata == c.mark, nil
 }

@@ -24,7 +24,9 @@ type Group struct {
 	Topics   Topics
 	ID       string // of the consumer group
 	Instance string // static membership: a restart within the session keeps its partitions; "" for none
-	Producer *Producer
+	// Environment is written into the commits: another one's are not taken for ours.
+	Environment string
+	Producer    *Producer
 	// Owner serves partition p until ctx ends or log says engine.ErrLost. When it
 	// returns an error before that, it is called again after a while, 1 to 30 s.
 	Owner func(ctx context.Context, p int32, log engine.Log) error
@@ -98,7 +100,7 @@ func (g *Group) Run(ctx context.Context) error {
 	if m.client, err = g.Conn.client(m.options(ready)...); err != nil {
 		return err
 	}
-	m.commits = newCommits(m.client, g.ID, g.Instance, m.topic, facts.raw)
+	m.commits = newCommits(m.client, g, m.topic, facts.raw)
 	close(ready)
 	var wg sync.WaitGroup
 	wg.Go(func() { m.commits.run(running) })

@@ -10,9 +10,10 @@ import (
 	"lockstitch/pkg/engine"
 )
 
-// ourMetadata marks the offsets that Lockstitch commits; anything else was
-// committed by a person or another program.
-const ourMetadata = "lockstitch"
+// mark is the metadata of the offsets that Lockstitch commits for an
+// environment; anything else was committed by a person, another program, or
+// another environment.
+func mark(environment string) string { return "lockstitch/" + environment }
 
 // publishGrace is how long a Publish whose context ended still waits for what it
 // has handed over, so that an owner that is told to stop finishes its batch.

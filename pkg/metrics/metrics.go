@@ -31,6 +31,7 @@ type Metrics struct {
 	hold     time.Duration
 
 	ingested, records, sink, identity, notes, dlq, refused *prometheus.CounterVec
+	unplanned                                              *prometheus.CounterVec
 	batches, rebuilds, trouble                             *prometheus.CounterVec
 	journal, takeovers, cas, catchups, silent, unreadable  prometheus.Counter
 	lagRecords, lagSeconds                                 *prometheus.GaugeVec
@@ -72,6 +73,7 @@ func (m *Metrics) Registry() *prometheus.Registry { return m.registry }
 
 func (m *Metrics) countRecords() {
 	m.ingested = m.counters("ingested_total", "Source records that ingest has read.", "source")
+	m.unplanned = m.counters("unplanned_total", "Events that the tracking plan does not name.", "source")
 	m.records = m.counters("records_total",
 		"Source records by outcome, once for each outcome: a held one is counted again when it is settled.", "source", "outcome")
 	m.sink = m.counters("sink_records_total", "Records of the sink topic.", "action")
@@ -161,6 +163,9 @@ func (m *Metrics) Decoded(rec *wire.Record, dead *stitch.DeadLetter) {
 		m.quarantined(dead)
 	}
 }
+
+// Unplanned counts an event that the tracking plan doesn't name (contract section 5).
+func (m *Metrics) Unplanned(topic string) { m.unplanned.WithLabelValues(topic).Inc() }
 
 func (m *Metrics) quarantined(dead *stitch.DeadLetter) {
 	topic, reason := dead.Source.Topic, dead.Rejects[0].Reason
