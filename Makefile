@@ -6,7 +6,9 @@ SHELL       = bash
 LINT     = go tool -modfile=tools/go.mod golangci-lint
 FUZZTIME = 10s
 
-.PHONY: help demo build test race e2e bench fuzz lint
+SCHEDULES = 50000
+
+.PHONY: help demo build test race sim e2e bench fuzz lint
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -25,8 +27,11 @@ race: ## the same under the race detector, as CI runs them
 	go test -race -timeout 15m ./...
 
 # -p 1: each package has brokers of its own, and they would starve each other.
+sim: ## SCHEDULES=50000 seeded schedules of kills, zombies and a forgetful Redis
+	go test -count=1 -timeout 15m ./pkg/engine -run '^TestSimulator$$' -v -sim.schedules $(SCHEDULES)
+
 e2e: ## real Kafka and Redis, killed and started again (needs java, mvn, redis-server, kcat)
-	go test -tags e2e -count=1 -p 1 -timeout 20m ./e2e/...
+	go test -tags e2e -count=1 -p 1 -timeout 20m ./e2e/... ./pkg/redis
 
 bench: ## throughput against the bare copy, on real Kafka and Redis
 	go run -tags e2e ./bench
