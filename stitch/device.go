@@ -70,6 +70,8 @@ func (ev *Event) ignored() string {
 		return "alias_not_trusted"
 	case ev.Op.ofUser() && !ev.Trusted:
 		return "operation_not_trusted"
+	case ev.Op == OpSplit && ev.User == "":
+		return "split_of_nobody"
 	case (ev.Op == OpDeviceUpdate || ev.Op == OpDeviceDelete) && ev.Device.Token == "":
 		return "no_push_token"
 	case ev.Op == OpDeviceUpdate && ev.Device.Platform == "":
