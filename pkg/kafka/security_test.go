@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -56,7 +57,7 @@ func kafkaGoReaches(ctx context.Context, t *testing.T, conn Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := kafkago.NewReader(kafkago.ReaderConfig{Brokers: conn.Brokers, Topic: testTopics.Sink, Partition: sinkPartition(ctx, t, conn), Dialer: dialer})
+	r := kafkago.NewReader(kafkago.ReaderConfig{Brokers: conn.Brokers, Topic: testTopics.Sink, Partition: sinkPartition(ctx, t, conn), Dialer: dialer, MaxWait: 250 * time.Millisecond})
 	defer r.Close()
 	m, err := r.ReadMessage(ctx)
 	if err != nil || string(m.Value) != "by franz-go" {
