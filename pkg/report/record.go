@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"unicode/utf8"
@@ -21,12 +22,16 @@ func (r Record) MarshalJSON() ([]byte, error) {
 	if !json.Valid(r.Value) || !utf8.Valid(r.Value) {
 		value, _ = json.Marshal(string(r.Value))
 	}
-	return json.Marshal(struct {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // the value as it stands in the topic
+	err := enc.Encode(struct {
 		Topic   string            `json:"topic"`
 		Key     string            `json:"key"`
 		Headers map[string]string `json:"headers"`
 		Value   json.RawMessage   `json:"value"`
 	}{r.Topic, r.Key, r.Headers, value})
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // decision is what the report reads of a decision record.
