@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -60,10 +61,9 @@ func (o *Owner) load(ctx context.Context, entries []Entry, b *Batch) ([]stitch.R
 	}
 	var clock, authorities, all int64
 	for _, e := range entries {
-		m, err := wire.DecodeMessage(e.Value)
+		m, err := o.decode(e)
 		if err != nil {
-			o.opt.Observe.Unreadable(o.p, e.Offset)
-			m = &stitch.Message{Kind: stitch.MsgTick} // it still says what time it is
+			return nil, err
 		}
 		if k, ok := stitch.Needs(m); ok {
 			need(k)
@@ -77,6 +77,20 @@ func (o *Owner) load(ctx context.Context, entries []Entry, b *Batch) ([]stitch.R
 	err := o.fetch(ctx, missing)
 	b.Read = o.since(&began)
 	return records, err
+}
+
+// decode reads a journal record. One that is none of ours is passed over: it
+// still says what time it is. One that a newer program wrote stops the partition.
+func (o *Owner) decode(e Entry) (*stitch.Message, error) {
+	m, err := wire.DecodeMessage(e.Value)
+	if newer, ok := errors.AsType[*wire.NewerError](err); ok {
+		return nil, fmt.Errorf("%w: offset %d: %w", ErrOtherLogic, e.Offset, newer)
+	}
+	if err != nil {
+		o.opt.Observe.Unreadable(o.p, e.Offset)
+		return &stitch.Message{Kind: stitch.MsgTick}, nil
+	}
+	return m, nil
 }
 
 func (o *Owner) fetch(ctx context.Context, missing []stitch.Key) error {

@@ -20,7 +20,7 @@ var (
 	ErrNoHistory = errors.New("the state is gone, and the journal no longer reaches back to its start: " +
 		"restore Redis from a backup that is not older than the journal")
 	// ErrOtherLogic: the state was written by another version of the fold.
-	ErrOtherLogic = errors.New("the state was written by another version of the fold: run that version, or rebuild the state")
+	ErrOtherLogic = errors.New("the state or the journal was written by another version: run that version, or a newer one")
 	// ErrOtherEnvironment: the state belongs to another environment.
 	ErrOtherEnvironment = errors.New("the state was written by another environment: check the configured prefix and environment")
 )

@@ -46,7 +46,11 @@ func (in *Ingest) Decode(rec Record) (*stitch.Event, *stitch.DeadLetter) {
 	d.in, d.rec, d.rule, d.ev = in, rec, in.source(rec.Source.Topic), new(stitch.Event)
 	d.fields, d.planned, d.class = fields{}, nil, ""
 	d.rejects, d.notes = d.rejects[:0], d.notes[:0]
-	d.decode()
+	if rec.size() > maxRecord {
+		d.reject(ReasonTooLarge, "the record, with its key and headers: must not be over 1 MiB")
+	} else {
+		d.decode()
+	}
 	ev, rejects := d.ev, slices.Clone(d.rejects)
 	d.release()
 	if len(rejects) > 0 {
@@ -55,6 +59,16 @@ func (in *Ingest) Decode(rec Record) (*stitch.Event, *stitch.DeadLetter) {
 		}
 	}
 	return ev, nil
+}
+
+// size is the record's bytes, headers and all: an event may carry the record into
+// the journal, whose records have a limit.
+func (r Record) size() int {
+	n := len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
+		n += len(h.Key) + len(h.Value)
+	}
+	return n
 }
 
 // release puts the decoding back, without what it refers to; one that a huge

@@ -208,6 +208,15 @@ func TestGoodInput(t *testing.T) {
 	}
 }
 
+// A record's key and headers count too: an event may carry them into the journal.
+func TestLargeHeaders(t *testing.T) {
+	in := newIngest(t, IngestOptions{})
+	rec := Record{Value: []byte(track(`"x":1`)), Headers: []stitch.Header{{Key: "h", Value: make([]byte, 1<<20)}}}
+	if _, dead := in.Decode(rec); dead == nil || dead.Rejects[0].Reason != ReasonTooLarge {
+		t.Errorf("dead letter %+v", dead)
+	}
+}
+
 func TestAheadOfAnUnknownArrival(t *testing.T) {
 	in := newIngest(t, IngestOptions{})
 	ev, dead := in.Decode(Record{Value: []byte(track(`"timestamp":"2099-01-01T00:00:00Z"`)), Arrival: arrival})

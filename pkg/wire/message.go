@@ -41,8 +41,20 @@ func must[T any](v T, err error) T {
 // EncodeMessage encodes the value of a journal record.
 func EncodeMessage(m *stitch.Message) []byte { return MarshalState(m) }
 
-// DecodeMessage is the inverse of EncodeMessage. An error means that another
-// version wrote the record, or that it is damaged: the partition must stop.
+// NewerError says that a newer program wrote the bytes: whoever meets it must
+// stop, as passing over them would lose what they say.
+type NewerError struct{ Version byte }
+
+func (e *NewerError) Error() string {
+	return fmt.Sprintf("wire: format version %d, this program reads %d: run the version that wrote it, or a newer one", e.Version, formatVersion)
+}
+
+// maxVersion is the last format version there may ever be: a higher first byte is
+// no version, and the bytes are none of ours.
+const maxVersion = 15
+
+// DecodeMessage is the inverse of EncodeMessage. An error is a *NewerError, or
+// says that the record is damaged or none of ours.
 func DecodeMessage(value []byte) (*stitch.Message, error) {
 	m := new(stitch.Message)
 	if err := UnmarshalState(value, m); err != nil {
@@ -69,8 +81,10 @@ func UnmarshalState(b []byte, v any) error {
 	switch {
 	case len(b) == 0:
 		return fmt.Errorf("wire: no bytes: expected format version %d", formatVersion)
+	case b[0] > formatVersion && b[0] <= maxVersion:
+		return &NewerError{b[0]}
 	case b[0] != formatVersion:
-		return fmt.Errorf("wire: format version %d, this program reads %d: run the version that wrote it, or a newer one", b[0], formatVersion)
+		return fmt.Errorf("wire: bytes of no format version: expected %d", formatVersion)
 	}
 	if err := decodeMode.Unmarshal(b[1:], v); err != nil {
 		return fmt.Errorf("wire: damaged, or of a newer program: %w", err)

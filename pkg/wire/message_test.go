@@ -87,7 +87,7 @@ func TestDecodeMessageRefuses(t *testing.T) {
 	}{
 		"nothing":           {nil, "no bytes"},
 		"another version":   {append([]byte{9}, good[1:]...), "format version 9, this program reads 1"},
-		"JSON":              {[]byte(`{"kind":1}`), "format version 123"},
+		"JSON":              {[]byte(`{"kind":1}`), "no format version"},
 		"cut off":           {good[:len(good)-1], "damaged"},
 		"more after it":     {append(bytes.Clone(good), 0), "damaged"},
 		"an unknown field":  {[]byte{1, 0xa1, 0x18, 99, 1}, "damaged, or of a newer program"},

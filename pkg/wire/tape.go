@@ -31,9 +31,6 @@ type node struct {
 // parse reads a record. A non-empty reason says what is wrong, where says where.
 func (t *tape) parse(text []byte) (reason, where string) {
 	t.text, t.nodes = text, t.nodes[:0]
-	if len(text) > maxRecord {
-		return ReasonTooLarge, "the record: must not be over 1 MiB"
-	}
 	t.input = *bytes.NewBuffer(text)
 	t.decoder.Reset(&t.input)
 	if _, err := t.decoder.ReadValue(); err != nil {
