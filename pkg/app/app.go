@@ -31,6 +31,9 @@ type Options struct {
 	NoProcess bool
 	// Embedded says that Redis is the one inside this process.
 	Embedded bool
+	// Now is the clock of owners and of what this process writes; nil for the wall
+	// clock. The log's time comes from it on an embedded Kafka alone.
+	Now func() time.Time
 	// Folded hears of each batch, beside the metrics; may be nil.
 	Folded func(p int32, b engine.Batch)
 }
@@ -74,6 +77,13 @@ func New(opt Options) (*App, error) {
 	a.metrics = metrics.New(metrics.Options{Log: a.log, Hold: longestHold(a.plan)})
 	a.journal = engine.Journal{Ingest: in, Decoded: a.metrics.Decoded, Unplanned: a.metrics.Unplanned}
 	return a, nil
+}
+
+func (a *App) now() time.Time {
+	if a.opt.Now != nil {
+		return a.opt.Now()
+	}
+	return time.Now()
 }
 
 func longestHold(p *plan.Plan) (hold time.Duration) {
@@ -153,7 +163,7 @@ func (a *App) ingestGroup() string { id, _ := Groups(a.cfg); return id }
 // producer waits until the topics are there; nil without an error when ctx ended.
 func (a *App) producer(ctx context.Context) (p *kafka.Producer, err error) {
 	err = a.insist(ctx, "waiting for Kafka and the topics; `lockstitch topics apply` makes them", func() error {
-		p, err = kafka.NewProducer(ctx, a.conn, a.topics, kafka.ProducerOptions{})
+		p, err = kafka.NewProducer(ctx, a.conn, a.topics, kafka.ProducerOptions{Now: a.opt.Now})
 		return err
 	}, func(error) bool { return false })
 	return p, err
@@ -254,7 +264,7 @@ func (a *App) process(ctx context.Context, producer *kafka.Producer, state *redi
 	opt := engine.Options{
 		Environment: a.cfg.Environment, Rules: a.cfg.Rules(),
 		Batch: a.cfg.Process.Batch, Cache: a.cfg.Process.CacheEntities, Tick: time.Duration(a.cfg.Process.Tick),
-		Nonce: rand.Text()[:12], Now: time.Now, Wait: pause, Observe: observer{a.metrics, a.opt.Folded},
+		Nonce: rand.Text()[:12], Now: a.now, Wait: pause, Observe: observer{a.metrics, a.opt.Folded},
 	}
 	g := kafka.Group{
 		Conn: a.conn, Topics: a.topics, ID: group, Environment: a.cfg.Environment, Producer: producer,

@@ -25,6 +25,9 @@ type ProducerOptions struct {
 	Uncompressed bool
 	// Buffer is the bytes in flight at most, 0 for 64 MiB; callers wait beyond it.
 	Buffer int64
+	// Now stamps records; nil for the wall clock. A broker with LogAppendTime puts
+	// its own time there, the embedded one keeps this.
+	Now func() time.Time
 }
 
 // Producer is the one ordered way out of this process: for each partition,
@@ -144,7 +147,7 @@ func (p *Producer) write(ctx context.Context, recs []*kgo.Record, size int64, ga
 		p.room.Release(size)
 		return err
 	}
-	w := &write{all: make(chan struct{}), failed: func() { p.retire(cl) }, free: func() { p.room.Release(size) }}
+	w := &write{all: make(chan struct{}), now: p.opt.Now, failed: func() { p.retire(cl) }, free: func() { p.room.Release(size) }}
 	w.left.Store(int64(len(recs)))
 	if !gate.pass(func() { w.start(cl, recs) }) {
 		p.room.Release(size)
@@ -158,6 +161,7 @@ type write struct {
 	left   atomic.Int64
 	err    atomic.Pointer[error]
 	all    chan struct{}
+	now    func() time.Time // nil: the client's
 	failed func()
 	free   func()
 }
@@ -167,6 +171,9 @@ type write struct {
 // the middle it would tear a gap into the order.
 func (w *write) start(cl *kgo.Client, recs []*kgo.Record) {
 	for _, r := range recs {
+		if w.now != nil {
+			r.Timestamp = w.now()
+		}
 		cl.Produce(context.Background(), r, w.done)
 	}
 }
