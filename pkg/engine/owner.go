@@ -14,7 +14,7 @@ import (
 // partition stays unserved, and says so, until that is done.
 var (
 	// ErrForeignCommit: the group's offset was committed by somebody else.
-	ErrForeignCommit = errors.New("the consumer group's offset was not committed by lockstitch in this environment (a reset by hand? another environment's topics?): " +
+	ErrForeignCommit = errors.New("the consumer group's offset was not committed by lockstitch in this environment for this journal (a reset by hand? another environment's topics? a topic made anew?): " +
 		"stop all processors, delete the group's offsets, and start again; the state knows how far it is")
 	// ErrNoHistory: the state is gone and the journal no longer reaches its start.
 	ErrNoHistory = errors.New("the state is gone, and the journal no longer reaches back to its start: " +

@@ -46,7 +46,7 @@ type pending struct {
 
 func newCommits(cl *kgo.Client, g *Group, topic string, topicID [16]byte) *commits {
 	c := &commits{
-		client: cl, group: g.ID, mark: mark(g.Environment), topic: topic, topicID: topicID,
+		client: cl, group: g.ID, mark: mark(g.Environment, topicID), topic: topic, topicID: topicID,
 		waiting: map[int32]*pending{}, signal: make(chan struct{}, 1),
 	}
 	if g.Instance != "" {

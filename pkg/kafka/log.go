@@ -10,10 +10,13 @@ import (
 	"lockstitch/pkg/engine"
 )
 
-// mark is the metadata of the offsets that Lockstitch commits for an
-// environment; anything else was committed by a person, another program, or
-// another environment.
-func mark(environment string) string { return "lockstitch/" + environment }
+// mark is the metadata of the offsets that Lockstitch commits for an environment
+// and a journal; anything else was committed by a person, another program, for
+// another environment, or for a journal of the same name that is gone: taking
+// that offset for ours would skip records.
+func mark(environment string, topicID [16]byte) string {
+	return "lockstitch/" + environment + "/" + formatTopicID(topicID)
+}
 
 // publishGrace is how long a Publish whose context ended still waits for what it
 // has handed over, so that an owner that is told to stop finishes its batch.

@@ -134,14 +134,15 @@ func (j *Journal) Gap(p int32, n int64) {
 	j.parts[p].end += n
 }
 
-// Recreate empties the topic and gives it another ID. Committed offsets stay.
+// Recreate empties the topic and gives it another ID. Committed offsets stay, but
+// they are the old topic's, so they are nobody's of the new one.
 func (j *Journal) Recreate() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.life++
 	for p := range j.parts {
 		part := &j.parts[p]
-		part.entries, part.start, part.end = nil, 0, 0
+		part.entries, part.start, part.end, part.foreign = nil, 0, 0, part.committed >= 0
 	}
 }
 

@@ -1,0 +1,190 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"lockstitch/pkg/engine"
+	"lockstitch/pkg/engine/memory"
+	"lockstitch/pkg/wire"
+	"lockstitch/stitch"
+)
+
+// errQuiet ends an owner of a test: nothing is left to do.
+var errQuiet = errors.New("quiet")
+
+// heard is an observer that remembers.
+type heard struct {
+	tookOver   []string
+	rebuilt    []string
+	unreadable []int64
+	troubles   []error
+	outcomes   int
+}
+
+func (h *heard) TookOver(_ int32, from, silent int64) {
+	h.tookOver = append(h.tookOver, fmt.Sprintf("%d..%d", from, silent))
+}
+
+func (h *heard) Rebuilding(_ int32, reason string, _ int64) { h.rebuilt = append(h.rebuilt, reason) }
+
+func (h *heard) Folded(_ int32, b engine.Batch)   { h.outcomes += len(b.Outputs) }
+func (h *heard) Refused(int32)                    {}
+func (h *heard) Trouble(_ int32, err error)       { h.troubles = append(h.troubles, err) }
+func (h *heard) Unreadable(_ int32, offset int64) { h.unreadable = append(h.unreadable, offset) }
+
+// quiet ends the owner when its log has nothing more to read.
+type quiet struct {
+	engine.Log
+	cancel context.CancelFunc
+}
+
+func (q quiet) Read(ctx context.Context, from int64, limit int) ([]engine.Entry, error) {
+	out, err := q.Log.Read(ctx, from, limit)
+	if err == nil && len(out) == 0 {
+		q.cancel()
+	}
+	return out, err
+}
+
+// setting is a journal of one partition, its state, and what an owner said.
+type setting struct {
+	journal *memory.Journal
+	state   *memory.State
+	heard   heard
+	env     string
+}
+
+func newSetting() *setting {
+	return &setting{journal: memory.NewJournal(1, func() int64 { return 1_800_000_000_000 }), state: memory.NewState(), env: "test"}
+}
+
+// own runs an owner until nothing is left to do, or it can't serve the partition.
+func (s *setting) own(t *testing.T) error {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	o := engine.NewOwner(0, quiet{s.journal.Log(0), cancel}, s.state, nil, engine.Options{
+		Environment: s.env, Rules: stitch.DefaultRules(), Batch: 10, Cache: 10, Tick: time.Hour, Nonce: "n",
+		Now: time.Now, Observe: &s.heard, Wait: func(ctx context.Context, _ time.Duration) error { return errQuiet },
+	})
+	return o.Run(ctx)
+}
+
+// post appends an event of customer c1.
+func (s *setting) post(n int64) {
+	to := stitch.Key{Kind: stitch.KindCustomer, ID: "c1"}
+	s.journal.Append(0, wire.EncodeMessage(&stitch.Message{
+		Kind: stitch.MsgEvent, To: to, Place: stitch.Place{Sender: "s", Offset: n},
+		Event: &stitch.Event{Source: stitch.Source{Topic: "s", Offset: n}, Type: stitch.Track, Name: "e", User: "c1", Time: 1},
+	}))
+}
+
+func (s *setting) sink() int { return len(s.journal.Published(engine.TopicSink)) }
+
+// A record that is none of ours is passed over and counted; the partition goes on.
+func TestOwnerPassesOverGarbage(t *testing.T) {
+	s := newSetting()
+	s.post(0)
+	s.journal.Append(0, []byte(`{"garbage":true}`))
+	s.post(1)
+	if err := s.own(t); err != nil {
+		t.Fatal(err)
+	}
+	if s.sink() != 2 || len(s.heard.unreadable) != 1 || s.heard.unreadable[0] != 1 {
+		t.Fatalf("%d sink records, unreadable %v", s.sink(), s.heard.unreadable)
+	}
+}
+
+// What no waiting mends ends the owner, before anything is published.
+func TestOwnerStops(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(s *setting)
+		want   error
+	}{
+		"a newer program's record":                          {func(s *setting) { s.journal.Append(0, []byte{2, 0xa0}) }, engine.ErrOtherLogic},
+		"somebody else's commit":                            {func(s *setting) { s.journal.CommitForeign(0, 1) }, engine.ErrForeignCommit},
+		"a journal made anew, under the offsets of the old": {func(s *setting) { s.journal.Recreate() }, engine.ErrForeignCommit},
+		"another environment":                               {func(s *setting) { s.env = "other" }, engine.ErrOtherEnvironment},
+		"no state, and the journal cut": {func(s *setting) {
+			s.state.Restore(memory.NewState())
+			s.journal.Truncate(0, 1)
+		}, engine.ErrNoHistory},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSetting()
+			s.post(0)
+			if err := s.own(t); err != nil {
+				t.Fatal(err)
+			}
+			before := s.sink()
+			tt.change(s)
+			if err := s.own(t); !errors.Is(err, tt.want) {
+				t.Fatalf("got %v, want %v", err, tt.want)
+			}
+			if s.sink() != before {
+				t.Fatal("it published all the same")
+			}
+		})
+	}
+}
+
+// A state that is lost, or of another journal, is folded again: silently up to
+// the committed offset, then as always.
+func TestOwnerRebuilds(t *testing.T) {
+	for name, tt := range map[string]struct {
+		lose   func(s *setting)
+		reason string
+		sink   int // after two events before, and one after
+	}{
+		"all is lost": {func(s *setting) { s.state.Restore(memory.NewState()) }, "no state", 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSetting()
+			s.post(0)
+			s.post(1)
+			if err := s.own(t); err != nil {
+				t.Fatal(err)
+			}
+			tt.lose(s)
+			s.post(2)
+			if err := s.own(t); err != nil {
+				t.Fatal(err)
+			}
+			if len(s.heard.rebuilt) != 1 || s.heard.rebuilt[0] != tt.reason {
+				t.Errorf("rebuilt %q", s.heard.rebuilt)
+			}
+			if s.sink() != tt.sink {
+				t.Errorf("%d sink records, want %d", s.sink(), tt.sink)
+			}
+		})
+	}
+}
+
+// Redis that lost its last writes is caught up silently.
+func TestOwnerCatchesUp(t *testing.T) {
+	s := newSetting()
+	s.post(0)
+	if err := s.own(t); err != nil {
+		t.Fatal(err)
+	}
+	past := s.state.Clone()
+	s.post(1)
+	if err := s.own(t); err != nil {
+		t.Fatal(err)
+	}
+	s.state.Restore(past)
+	s.post(2)
+	if err := s.own(t); err != nil {
+		t.Fatal(err)
+	}
+	if last := s.heard.tookOver[2]; last != "1..2" {
+		t.Errorf("took over %s, want 1..2", last)
+	}
+	if s.sink() != 3 {
+		t.Errorf("%d sink records, want 3", s.sink())
+	}
+}
