@@ -26,9 +26,10 @@ func (c *cli) try() *cobra.Command {
 
   {"topic":"events.web","key":"a1","value":{…},"time":"2026-11-24T10:00:00Z"}
 
-Line order is arrival order; key and time are optional. A value that is a JSON text
-is the record's bytes. A line without time arrives with the line before it, so a
-file without times is a backlog in which no hold runs out before the end. After
+Line order is arrival order; key and time are optional; the configured prefix is put
+before the topics. A value that is a JSON text is the record's bytes. A line without
+time arrives with the line before it, so a file without times is a backlog in which
+no hold runs out before the end. After
 the last line, time runs on until every hold is settled. "-" reads standard input.
 
 It prints each record with its outcome and the law that speaks there, then a
@@ -80,7 +81,7 @@ func (c *cli) tryFiles(cfg *config.Config, paths []string, w io.Writer, asJSON b
 		show = func(r report.Record) error { table.Add(r); return nil }
 	}
 	topics := app.Topics(cfg)
-	err = try.Run(tryLines(feed.Files(c.in, paths...)), try.Options{Ingest: in, Rules: cfg.Rules()}, func(o *stitch.Output) error {
+	err = try.Run(tryLines(prefixed(cfg, feed.Files(c.in, paths...))), try.Options{Ingest: in, Rules: cfg.Rules()}, func(o *stitch.Output) error {
 		p := engine.Encode(o)
 		r := report.Record{Topic: topics.Name(p.Topic), Key: string(p.Key), Value: p.Value, Headers: map[string]string{}}
 		for _, h := range p.Headers {
