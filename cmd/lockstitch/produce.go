@@ -98,7 +98,7 @@ func (c *cli) print(lines iter.Seq2[feed.Line, error]) error {
 		if b, err = feed.Append(b[:0], l); err != nil {
 			return err
 		}
-		if _, err := w.Write(append(b, '\n')); err != nil {
+		if _, err := w.Write(b); err != nil {
 			return err
 		}
 	}
