@@ -242,8 +242,8 @@ func (s *step) settle() {
 func (s *step) provisional(cause *Event) (merges []Message) {
 	d := s.e.Device
 	for i, ev := range d.Evidence {
-		if ev.Kind != EvLogin || !ev.Temporary || slices.Contains(d.Merged, ev.Who) || d.split(&d.Evidence[i]) {
-			continue
+		if _, known := d.Same[ev.Who]; known || ev.Kind != EvLogin || !ev.Temporary || slices.Contains(d.Merged, ev.Who) || d.split(&d.Evidence[i]) {
+			continue // known: an alias has merged them into somebody
 		}
 		j := slices.IndexFunc(d.Evidence[i:], func(o Evidence) bool { return o.Kind == EvLogin && !o.Temporary })
 		if j < 0 {

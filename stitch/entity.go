@@ -98,8 +98,8 @@ type PersonState struct {
 	First   int64                 `cbor:"1,keyasint,omitempty"`  // log time of the first sink record, Unix ms; 0: none yet
 	Merges  []Edge                `cbor:"2,keyasint,omitempty"`  // evidence that this customer is another; sorted
 	Splits  []Edge                `cbor:"3,keyasint,omitempty"`  // evidence against it (To, Time)
-	Told    *Edge                 `cbor:"4,keyasint,omitempty"`  // the merge that Customer.io was told of
-	Into    string                `cbor:"5,keyasint,omitempty"`  // who took over then
+	Told    *Edge                 `cbor:"4,keyasint,omitempty"`  // the merge that Customer.io is told of
+	Into    string                `cbor:"5,keyasint,omitempty"`  // who takes over by it
 	Owned   []string              `cbor:"6,keyasint,omitempty"`  // addresses, sorted
 	Links   []string              `cbor:"7,keyasint,omitempty"`  // devices, in order of arrival (law identity.9)
 	Devices map[string]PushDevice `cbor:"8,keyasint,omitempty"`  // by device ID
@@ -119,9 +119,11 @@ type PushDevice struct {
 
 // Pending is a merge that waits until its primary is surely known.
 type Pending struct {
-	At       int64  `cbor:"1,keyasint"`           // log time, Unix ms
-	Customer string `cbor:"2,keyasint,omitempty"` // the secondary: a customer,
-	Address  string `cbor:"3,keyasint,omitempty"` // or a lead's address
-	Cause    *Event `cbor:"4,keyasint"`           // whose record it is an effect of
-	Why      Why    `cbor:"5,keyasint,omitempty"`
+	At       int64    `cbor:"1,keyasint"`           // log time, Unix ms
+	Customer string   `cbor:"2,keyasint,omitempty"` // the secondary: a customer,
+	Address  string   `cbor:"3,keyasint,omitempty"` // or a lead's address
+	Cause    *Event   `cbor:"4,keyasint"`           // whose record it is an effect of
+	Why      Why      `cbor:"5,keyasint,omitempty"`
+	Owes     bool     `cbor:"6,keyasint,omitempty"` // it is that record's only outcome
+	Via      []string `cbor:"7,keyasint,omitempty"` // who passed it on, as they were merged meanwhile
 }

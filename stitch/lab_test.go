@@ -49,6 +49,9 @@ func (l *lab) post(ev Event) Source {
 	}
 	sum := sha256.Sum256(fmt.Append(nil, ev.Type, ev.Name, string(ev.Attributes), ev.Time))
 	copy(ev.Content[:], sum[:])
+	if ev.Type == Track && (ev.Op == OpNone || ev.Op == OpLogout) {
+		copy(ev.EventID[:], fmt.Sprintf("%16d", ev.Source.Offset+1)) // as ingest: of what is an event only
+	}
 	to, _ := ev.Route()
 	l.send(&Message{Kind: MsgEvent, To: to, Event: &ev, Place: Place{Sender: "s", Offset: ev.Source.Offset}})
 	return ev.Source
@@ -79,13 +82,18 @@ func (l *lab) fold(p int, m *Message) {
 	l.next[p]++
 }
 
-// drain handles all that waits, partition after partition.
+// drain handles all that waits, partition after partition. It panics where that
+// has no end.
 func (l *lab) drain() {
+	steps := 0
 	for busy := true; busy; {
 		busy = false
 		for p := range l.parts {
 			for l.step(p) {
 				busy = true
+				if steps++; steps > 100_000 {
+					panic("messages run for ever")
+				}
 			}
 		}
 	}

@@ -73,14 +73,20 @@ func (p *PersonState) onward(id string, m *Message) (to string, ok bool) {
 func (s *step) aliased(m *Message, outcome bool) {
 	p, e := s.e.Person, *m.Merge
 	p.addMerge(e)
-	if !p.away() {
-		s.onMerge(m, outcome)
+	if p.away() {
+		s.mergedAlready(m.Event, e, outcome)
 		return
 	}
-	if p.Told.To != e.To {
-		s.identity(m.Event, "merge_refused", "merged_already", p.Told.To)
+	s.onMerge(m, outcome)
+}
+
+// mergedAlready: what comes after another merge of the same customer was told
+// is a decision only (contract section 7, "aliases").
+func (s *step) mergedAlready(ev *Event, e Edge, outcome bool) {
+	if told := s.e.Person.Told; told.To != e.To {
+		s.identity(ev, "merge_refused", "merged_already", told.To)
 	}
-	s.unmerged(m.Event, outcome, "merged_already")
+	s.unmerged(ev, outcome, "merged_already")
 }
 
 func (s *step) unmerged(ev *Event, outcome bool, reason string) {
@@ -90,8 +96,8 @@ func (s *step) unmerged(ev *Event, outcome bool, reason string) {
 }
 
 // onMerge sends a merge on along the merges in force; where it ends, the person
-// there takes the merged one over. Only on the way does it turn out whether it
-// is in force itself: an earlier merge of the same customer may be void.
+// there offers to take the merged one over. Only on the way does it turn out
+// whether it is in force itself: an earlier merge of the same customer may be void.
 func (s *step) onMerge(m *Message, outcome bool) {
 	p := s.e.Person
 	next := *m
@@ -112,9 +118,11 @@ func (s *step) onMerge(m *Message, outcome bool) {
 		s.identity(m.Event, "merge_refused", "told_otherwise", p.Into)
 		s.unmerged(m.Event, outcome, "told_otherwise")
 	default:
-		s.takeOver(Pending{Customer: e.From, Cause: m.Event.cause(), Why: WhyUser})
-		s.identity(m.Event, "merged", "alias", e.From)
-		s.send(Message{Kind: MsgTold, To: Key{Kind: KindCustomer, ID: e.From}, Merge: &e, Customer: s.key.ID, Event: m.Event.cause()})
+		cause := m.Event.cause()
+		s.send(Message{
+			Kind: MsgOffer, To: Key{Kind: KindCustomer, ID: e.From}, Merge: &e, Customer: s.key.ID, Event: cause,
+			Pending: &Pending{Customer: e.From, Cause: cause, Why: WhyUser, Owes: outcome},
+		})
 	}
 }
 
@@ -123,30 +131,46 @@ func (ev *Event) cause() *Event {
 	return &Event{Source: ev.Source, Origin: ev.Origin, MessageID: ev.MessageID, Time: ev.Time}
 }
 
-// told: Customer.io was told that this customer is another now. What counts on
-// that hears of it: devices, addresses, and who took over.
-func (s *step) told(m *Message) {
-	p := s.e.Person
-	if p.away() {
-		return
-	}
-	p.Told, p.Into = m.Merge, m.Customer
-	edge := *m.Merge
-	edge.To = m.Customer
-	s.send(Message{
-		Kind: MsgMerged, To: Key{Kind: KindCustomer, ID: m.Customer}, Merge: &edge,
-		Addresses: p.Owned, Links: p.Links, Event: m.Event,
-	})
-	for _, address := range p.Owned {
-		s.send(Message{Kind: MsgOwner, To: Key{Kind: KindAddress, ID: address}, Merge: &edge, Event: m.Event})
-	}
-	for _, device := range p.Links {
-		s.send(Message{Kind: MsgMerged, To: Key{Kind: KindDevice, ID: device}, Merge: &edge, Event: m.Event})
+// offered: another customer would take this one over. The first offer is taken,
+// as long as its merge stands: so nobody is ever merged into two, whatever was
+// on its way at once. What counts on that hears of it: devices, addresses, and
+// who takes over.
+func (s *step) offered(m *Message) {
+	p, ev, owes := s.e.Person, m.Event, m.Pending.Owes
+	switch {
+	case p.away():
+		s.mergedAlready(ev, *m.Merge, owes)
+	case p.splitFrom(*m.Merge):
+		s.unmerged(ev, owes, "split")
+	case slices.ContainsFunc(p.Pending, func(t Pending) bool { return t.Customer == m.Customer }):
+		s.identity(ev, "merge_refused", "told_otherwise", m.Customer)
+		s.unmerged(ev, owes, "told_otherwise")
+	default:
+		p.Told, p.Into = m.Merge, m.Customer
+		s.handOver(ev, p.Owned, p.Links, m.Pending)
 	}
 }
 
-// mergedIn takes over the addresses and devices of a customer who was merged
-// into this one, and passes them on where this one was merged meanwhile.
+// handOver gives who took over addresses, devices and what is to be merged, and
+// tells these whose they are now.
+func (s *step) handOver(ev *Event, addresses, links []string, pending *Pending) {
+	edge := *s.e.Person.Told
+	edge.From, edge.To = s.key.ID, s.e.Person.Into
+	tell := func(kind MessageKind, to Key) { s.send(Message{Kind: kind, To: to, Merge: &edge, Event: ev}) }
+	s.send(Message{
+		Kind: MsgMerged, To: Key{Kind: KindCustomer, ID: edge.To}, Merge: &edge,
+		Addresses: addresses, Links: links, Pending: pending, Event: ev,
+	})
+	for _, address := range addresses {
+		tell(MsgOwner, Key{Kind: KindAddress, ID: address})
+	}
+	for _, device := range links {
+		tell(MsgMerged, Key{Kind: KindDevice, ID: device})
+	}
+}
+
+// mergedIn takes over a customer who took this one's offer: their addresses and
+// devices, which are passed on where this one was merged meanwhile.
 func (s *step) mergedIn(m *Message) {
 	p := s.e.Person
 	var addresses, links []string
@@ -162,20 +186,12 @@ func (s *step) mergedIn(m *Message) {
 			links = append(links, d)
 		}
 	}
-	if !p.away() || len(addresses)+len(links) == 0 {
-		return
+	if p.away() && len(addresses)+len(links) > 0 {
+		s.handOver(m.Event, addresses, links, nil)
 	}
-	edge := *p.Told
-	edge.To = p.Into
-	s.send(Message{
-		Kind: MsgMerged, To: Key{Kind: KindCustomer, ID: p.Into}, Merge: &edge,
-		Addresses: addresses, Links: links, Event: m.Event,
-	})
-	for _, address := range addresses {
-		s.send(Message{Kind: MsgOwner, To: Key{Kind: KindAddress, ID: address}, Merge: &edge, Event: m.Event})
-	}
-	for _, device := range links {
-		s.send(Message{Kind: MsgMerged, To: Key{Kind: KindDevice, ID: device}, Merge: &edge, Event: m.Event})
+	if m.Pending != nil {
+		s.takeOver(*m.Pending)
+		s.identity(m.Event, "merged", "alias", m.Merge.From)
 	}
 }
 
@@ -183,8 +199,16 @@ func (s *step) mergedIn(m *Message) {
 // to Customer.io: a merge whose primary does not exist yet does nothing there.
 func (s *step) takeOver(t Pending) {
 	p := s.e.Person
-	if p.First == 0 {
+	switch {
+	case t.Customer == s.key.ID:
+		s.identity(t.Cause, "merge_void", "circle", t.Customer)
+		s.unmerged(t.Cause, t.Owes, "circle")
+		return
+	case s.passOn(t):
+		return
+	case p.First == 0:
 		s.sinkIdentify(t.Cause, t.Why, nil, "", "")
+		t.Owes = false
 	}
 	t.At = p.First + s.p.Rules.MergeDelay
 	p.Pending = append(p.Pending, t)
@@ -193,6 +217,18 @@ func (s *step) takeOver(t Pending) {
 		return
 	}
 	s.armPending()
+}
+
+// passOn gives a take-over to who took this customer over meanwhile; false where
+// nobody did, or where it has been there, so that it can't run in a circle.
+func (s *step) passOn(t Pending) bool {
+	p := s.e.Person
+	if !p.away() || slices.Contains(t.Via, p.Into) {
+		return false
+	}
+	t.Via = append(slices.Clone(t.Via), s.key.ID)
+	s.send(Message{Kind: MsgTakeOver, To: Key{Kind: KindCustomer, ID: p.Into}, Pending: &t, Event: t.Cause})
+	return true
 }
 
 func (s *step) armPending() {
@@ -215,12 +251,9 @@ func (s *step) pendingDue() {
 	waiting := p.Pending
 	p.Pending = nil
 	for _, t := range waiting {
-		switch {
-		case t.At >= s.p.Clock:
+		if t.At >= s.p.Clock {
 			p.Pending = append(p.Pending, t)
-		case p.away():
-			s.send(Message{Kind: MsgTakeOver, To: Key{Kind: KindCustomer, ID: p.Into}, Pending: &t, Event: t.Cause})
-		default:
+		} else if !s.passOn(t) {
 			s.publishMerge(t)
 		}
 	}

@@ -11,8 +11,8 @@ const (
 	MsgClaimed                         // address → customer: the answer to a claim
 	MsgOwner                           // customer → address: the owner was merged into Customer
 	MsgMerge                           // device → provisional customer: merge along Merge
-	MsgTold                            // customer → customer: the merge along Merge was published; Customer took over
-	MsgMerged                          // customer → customer or device: Merge.From counts as Merge.To; its addresses and devices
+	MsgOffer                           // customer → customer: Customer would take over along Merge, with Pending
+	MsgMerged                          // customer → customer or device: Merge.From counts as Merge.To; its addresses, devices and, where an offer was taken, Pending
 	MsgTakeOver                        // customer → customer: a lead or customer to be merged, passed on by one who was merged
 	MsgUnlink                          // customer → device: the link to Customer is refused
 	MsgTick                            // to the partition: time passes; may carry watermarks
@@ -43,7 +43,7 @@ type Message struct {
 	Corrects  string   `cbor:"18,keyasint,omitempty"` // of a fact's correction: source of the copy it corrects
 	Number    int64    `cbor:"19,keyasint,omitempty"` // claims: the claim's number, echoed by the answer
 	Ask       bool     `cbor:"24,keyasint,omitempty"` // claims: asks whose the address is, claims nothing
-	Pending   *Pending `cbor:"25,keyasint,omitempty"` // of MsgTakeOver
+	Pending   *Pending `cbor:"25,keyasint,omitempty"` // of MsgOffer, MsgMerged, MsgTakeOver
 
 	// Of a tick: how far sources are surely in the journal, as log time, and who
 	// wrote it, so that its writer knows it again.

@@ -9,8 +9,8 @@ func (s *step) customer(m *Message) {
 	switch m.Kind {
 	case MsgClaimed:
 		s.claimed(m)
-	case MsgTold:
-		s.told(m)
+	case MsgOffer:
+		s.offered(m)
 	case MsgMerged:
 		s.mergedIn(m)
 	case MsgTakeOver:
@@ -64,8 +64,12 @@ func (s *step) split(ev *Event) {
 
 // ofCustomer sends the event on to who this customer is now, or publishes it.
 func (s *step) ofCustomer(m *Message) {
-	next := *m
-	if to, ok := s.e.Person.onward(s.key.ID, &next); ok {
+	p, next := s.e.Person, *m
+	to, ok := p.onward(s.key.ID, &next)
+	if p.away() && to != p.Told.To {
+		next.Tie = "" // Customer.io gave it to another, with the rest of this customer
+	}
+	if ok {
 		next.To, next.Hop = Key{Kind: KindCustomer, ID: to}, true
 		if next.Why == 0 {
 			next.Why = m.Event.whyNamed()
