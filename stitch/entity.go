@@ -13,6 +13,12 @@ type Entity struct {
 	Person   *PersonState         `cbor:"8,keyasint,omitempty"`
 }
 
+// waits reports that a timer or an address is still to be heard of, for records
+// whose outcome hangs on it.
+func (e *Entity) waits() bool {
+	return e.Timer != (Timer{}) || e.Person != nil && e.Person.Waiting != nil
+}
+
 // Collapsed is the last published event of a collapse key.
 type Collapsed struct {
 	_       struct{} `cbor:",toarray"`

@@ -44,18 +44,15 @@ func (s *step) authorityCopy(ev *Event) {
 			s.publishFact(ev, "")
 		}
 	case FactHeldApp:
-		app := f.Held
 		if nameless {
-			ev = ev.named(app.names())
+			ev = ev.named(f.Held.names())
 		}
-		s.outcome(app, "suppressed", "authority_copy", ev.Source.String())
 		s.publishFact(ev, "")
 	case FactHeldAuthority:
 		if nameless {
 			s.outcome(ev, "suppressed", "authority_names_nobody", f.Held.Source.String())
 			return
 		}
-		s.outcome(f.Held, "suppressed", "authority_copy", ev.Source.String())
 		s.publishFact(ev, "")
 	case FactPublished:
 		s.laterAuthority(ev, nameless)
@@ -126,10 +123,14 @@ func (s *step) holdEnded() {
 	}}}})
 }
 
-// publishFact sends the copy that counts on to whose it is.
+// publishFact sends the copy that counts on to whose it is. Another that was
+// held for it has its end.
 func (s *step) publishFact(ev *Event, corrects string) {
 	f := s.e.Fact
 	s.setTimer(Timer{})
+	if f.Held != nil && f.Held.Source != ev.Source {
+		s.outcome(f.Held, "suppressed", "authority_copy", ev.Source.String())
+	}
 	f.Status, f.Held = FactPublished, nil
 	f.Origin, f.Authority, f.Content, f.Time, f.Source = ev.Origin, ev.Fact.Authority, ev.Content, ev.Time, ev.Source
 	f.Named = ev.names()

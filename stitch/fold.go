@@ -59,14 +59,15 @@ func (p *Partition) fresh(pl Place) bool {
 }
 
 // enter makes k the entity at hand. An entity untouched for its retention
-// counts as fresh, whether a sweeper was there or not.
+// counts as fresh, whether a sweeper was there or not; but not while something
+// waits in it, however long a source stood still.
 func (s *step) enter(k Key) {
 	s.key, s.e = k, s.p.entities[k]
 	keep := s.p.Rules.KeepPerson
 	if k.Kind == KindFact {
 		keep = s.p.Rules.KeepFact
 	}
-	if s.e.Touched != 0 && s.p.Clock-s.e.Touched > keep {
+	if s.e.Touched != 0 && s.p.Clock-s.e.Touched > keep && !s.e.waits() {
 		*s.e = Entity{}
 	}
 	s.e.Touched = s.p.Clock

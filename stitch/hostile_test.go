@@ -2,6 +2,7 @@ package stitch
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -84,6 +85,7 @@ func TestHostileInterleavings(t *testing.T) {
 		l := newLab(rapid.IntRange(1, 4).Draw(t, "partitions"))
 		posted := runHostile(t, l)
 		oneOutcome(t, l)
+		ordersEnd(t, posted, l.outcomes())
 		mergesAreSound(t, posted, l.sinks())
 		namesAreOnePersons(t, posted, l.sinks())
 		for _, s := range l.sinks() {
@@ -102,6 +104,15 @@ func TestHostileInterleavings(t *testing.T) {
 			}
 		}
 	})
+}
+
+// ordersEnd: no order is held for ever.
+func ordersEnd(t *rapid.T, posted map[Source]Event, outcomes map[Source][]string) {
+	for source, ev := range posted {
+		if ev.Fact != nil && slices.Equal(outcomes[source], []string{"held"}) {
+			t.Fatalf("%s is held for ever: %#v", source, ev)
+		}
+	}
 }
 
 // mergesAreSound: nobody is merged into itself, or into two others, but for a
@@ -166,6 +177,27 @@ func namesAreOnePersons(t *rapid.T, posted map[Source]Event, sinks []Sink) {
 			t.Fatalf("%s is tied to %s and to %s", s.Anonymous, other, s.Person.ID)
 		}
 		tied[s.Anonymous] = s.Person.ID
+	}
+}
+
+// Law stream.1 against retention: what waits longer than its entity is kept, as
+// a source stood still, has its end all the same.
+func TestWhatWaitsIsNotForgotten(t *testing.T) {
+	l := newLab(1)
+	p := l.parts[0]
+	order := l.post(Event{Origin: "app", Type: Track, Name: "order_completed", User: "c1", Fact: &Fact{Key: "o1", Order: "o1", Arbitrate: true, Hold: 1000}})
+	identify := l.post(Event{Origin: "app", Type: Identify, User: "c2", Email: "a@x.example"})
+	behind := l.post(Event{Origin: "app", Type: Track, Name: "looked", User: "c2"})
+	for range 4 {
+		l.step(0) // all but the address's answer
+	}
+	l.now += p.Rules.KeepPerson + p.Rules.KeepFact
+	l.drain()
+	l.tick(1)
+	for _, s := range []Source{order, identify, behind} {
+		if got := l.outcomes()[s]; !slices.Contains(got, "published") {
+			t.Errorf("%s has the outcomes %v", s, got)
+		}
 	}
 }
 
