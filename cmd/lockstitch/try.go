@@ -29,8 +29,8 @@ func (c *cli) try() *cobra.Command {
 Line order is arrival order; key and time are optional; the configured prefix is put
 before the topics. A value that is a JSON text is the record's bytes. A line without
 time arrives with the line before it, so a file without times is a backlog in which
-no hold runs out before the end. After
-the last line, time runs on until every hold is settled. "-" reads standard input.
+no hold runs out before the end. After the last line, time runs on until every hold
+is settled. "-" reads standard input.
 
 It prints each record with its outcome and the law that speaks there, then a
 summary; with --json each output record as one line, in order.`,
