@@ -1,0 +1,285 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"lockstitch/e2e/parts"
+	"lockstitch/pkg/check"
+)
+
+// patience is how long a condition is waited for that takes seconds.
+const patience = 90 * time.Second
+
+// world is one installation: a configuration with a prefix of its own, and its
+// topics on the shared broker.
+type world struct {
+	t      *testing.T
+	prefix string
+	file   string // lockstitch.yaml
+	hold   time.Duration
+	reads  []reading
+	client *kgo.Client
+	admin  *kadm.Client
+}
+
+// reading is a consumer group and what it reads.
+type reading struct {
+	group  string
+	topics []string
+}
+
+// setup says how a world differs from the usual one.
+type setup struct {
+	redis     *parts.Redis // nil: the shared one
+	hold      time.Duration
+	committed bool   // events.server is written in transactions
+	more      string // of lockstitch.yaml
+}
+
+var sources = []string{"events.app", "events.web", "events.server", "events.commerce"}
+
+// newWorld writes a configuration and has `topics apply` make the topics.
+func newWorld(t *testing.T, s setup) *world {
+	t.Helper()
+	w := &world{t: t, prefix: t.Name() + ".", hold: s.hold, file: filepath.Join(t.TempDir(), "lockstitch.yaml")}
+	w.configure(w.file, s, "e2e")
+	w.client = w.connect()
+	w.admin = kadm.NewClient(w.client)
+	plain := reading{group: w.prefix + "lockstitch-ingest", topics: w.prefixed(sources...)}
+	if s.committed {
+		plain.topics = slices.DeleteFunc(plain.topics, func(t string) bool { return strings.HasSuffix(t, "server") })
+		w.reads = append(w.reads, reading{plain.group + "-committed", w.prefixed("events.server")})
+	}
+	w.reads = append(w.reads, plain, reading{w.prefix + "lockstitch-process", w.prefixed("stitch.journal")})
+	w.command("topics", "apply")
+	return w
+}
+
+func (w *world) connect(opts ...kgo.Opt) *kgo.Client {
+	w.t.Helper()
+	cl, err := kgo.NewClient(append(opts, kgo.SeedBrokers(shared.kafka.Addr()))...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(cl.Close)
+	return cl
+}
+
+// configure writes lockstitch.yaml, and the tracking plan beside it where the hold
+// isn't the contract's.
+func (w *world) configure(file string, s setup, environment string) {
+	w.t.Helper()
+	redis := shared.redis
+	if s.redis != nil {
+		redis = s.redis
+	}
+	text := fmt.Sprintf("environment: %s\nprefix: %s\nkafka: {brokers: [%q]}\nredis: {addresses: [%q]}\n"+
+		"journal_partitions: 8\nreplication: 1\nmetrics: {listen: 127.0.0.1:0}\nlog: {format: json}\n%s\n",
+		environment, w.prefix, shared.kafka.Addr(), redis.Addr(), s.more)
+	if s.hold != 0 {
+		text += "plan: plan.yaml\n"
+		w.plan(filepath.Join(filepath.Dir(file), "plan.yaml"), s.hold)
+	}
+	if s.committed {
+		text += "sources:\n- {topic: events.app, origin: app}\n- {topic: events.web, origin: web}\n" +
+			"- {topic: events.server, origin: server, isolation: read_committed, trust: {alias: true, delete: true, suppress: true, split: true}}\n" +
+			"- {topic: events.commerce, origin: commerce}\n"
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// plan writes the default tracking plan with another hold.
+func (w *world) plan(file string, hold time.Duration) {
+	w.t.Helper()
+	text, err := os.ReadFile("../stitch/plan/default.yaml")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	before, after, found := strings.Cut(string(text), "hold: 10m")
+	if !found {
+		w.t.Fatal("the default plan's hold isn't where it was")
+	}
+	if err := os.WriteFile(file, []byte(before+"hold: "+hold.String()+after), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) prefixed(names ...string) []string {
+	all := make([]string, len(names))
+	for i, name := range names {
+		all[i] = w.prefix + name
+	}
+	return all
+}
+
+// start runs a command that goes on until it is stopped.
+func (w *world) start(args ...string) *process {
+	w.t.Helper()
+	return launch(w.t, "`lockstitch "+strings.Join(args, " ")+"`", append(args, "--config", w.file)...)
+}
+
+// command runs a command to its end and returns its output.
+func (w *world) command(args ...string) string {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	var said strings.Builder
+	cmd := exec.CommandContext(ctx, shared.binary, append(args, "--config", w.file)...)
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		w.t.Fatalf("lockstitch %s: %v\n%s", strings.Join(args, " "), err, said.String())
+	}
+	return string(out)
+}
+
+// produce writes records and waits until they are acknowledged.
+func (w *world) produce(cl *kgo.Client, records ...*kgo.Record) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	if err := cl.ProduceSync(ctx, records...).FirstErr(); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// settle waits until every source record is ingested and the journal is folded.
+func (w *world) settle() {
+	w.t.Helper()
+	until(w.t, patience, "all that was produced is folded", w.settled)
+}
+
+// settled reads commits before ends. So what was committed reached up to an end
+// that was not there yet, or just then: nothing was under way at that moment, and
+// nothing but ticks can come without a new source record.
+func (w *world) settled(ctx context.Context) (bool, error) {
+	for _, r := range w.reads {
+		at, err := w.commits(ctx, r.group)
+		if err != nil {
+			return false, err
+		}
+		ends, err := w.admin.ListEndOffsets(ctx, r.topics...)
+		if err = errors.Join(err, ends.Error()); err != nil {
+			return false, err
+		}
+		behind := int64(0)
+		ends.Each(func(end kadm.ListedOffset) {
+			o, _ := at.Lookup(end.Topic, end.Partition)
+			behind += max(0, end.Offset-max(0, o.At))
+		})
+		if behind > 0 {
+			return false, fmt.Errorf("group %s is %d records behind", r.group, behind)
+		}
+	}
+	return true, nil
+}
+
+// commits are a group's committed offsets; none where it has never been.
+func (w *world) commits(ctx context.Context, group string) (kadm.OffsetResponses, error) {
+	at, err := w.admin.FetchOffsets(ctx, group)
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		return nil, nil
+	}
+	return at, err
+}
+
+// published waits until so many records stand in the sink.
+func (w *world) published(n int64) {
+	w.t.Helper()
+	until(w.t, patience, fmt.Sprintf("%d records stand in the sink", n), func(ctx context.Context) (bool, error) {
+		ends, err := w.admin.ListEndOffsets(ctx, w.prefix+"customerio.sink")
+		if err = errors.Join(err, ends.Error()); err != nil {
+			return false, err
+		}
+		got := int64(0)
+		ends.Each(func(o kadm.ListedOffset) { got += o.Offset })
+		return got >= n, fmt.Errorf("%d do", got)
+	})
+}
+
+// outputs reads sink, decisions and DLQ with kcat, each partition in order.
+func (w *world) outputs() (all []check.Output) {
+	w.t.Helper()
+	for _, topic := range w.prefixed("customerio.sink", "stitch.decisions", "stitch.dlq") {
+		all = append(all, w.output(topic)...)
+	}
+	return all
+}
+
+func (w *world) output(topic string) []check.Output {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	records, err := parts.Kcat(ctx, shared.kafka.Addr(), topic)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	all := make([]check.Output, len(records))
+	for i, r := range records {
+		all[i] = check.Output{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Headers: map[string]string{}}
+		if r.Key != nil {
+			all[i].Key = []byte(*r.Key)
+		}
+		if r.Payload != nil {
+			all[i].Value = []byte(*r.Payload)
+		}
+		for h := 0; h+1 < len(r.Headers); h += 2 {
+			all[i].Headers[r.Headers[h]] = r.Headers[h+1]
+		}
+	}
+	return all
+}
+
+// inputs reads the source topics, what aborted transactions left there aside.
+func (w *world) inputs() (all []check.Source) {
+	w.t.Helper()
+	for _, r := range w.read(w.prefixed(sources...)...) {
+		all = append(all, check.Source{
+			Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Time: r.Timestamp,
+		})
+	}
+	return all
+}
+
+// judge has the checker judge all that went in and came out, and returns what it
+// counted. open says that the world is looked at before its holds ended; waiting
+// are records that have no outcome yet for a reason that the checker can't know.
+func (w *world) judge(open bool, waiting ...string) check.Counts {
+	w.t.Helper()
+	r := check.Check(check.Input{
+		Sources: w.inputs(), Outputs: w.outputs(), HoldsOpen: open, Rules: w.rules(),
+		Schema: "../testdata/customerio/track-v2-entity.schema.json",
+	})
+	r.Violations = slices.DeleteFunc(r.Violations, func(v check.Violation) bool {
+		return strings.Contains(v.What, "no outcome") && slices.Contains(waiting, v.Where)
+	})
+	if err := r.Err(); err != nil {
+		w.t.Error(err)
+	}
+	w.t.Logf("%+v", r.Counts)
+	return r.Counts
+}
+
+func (w *world) rules() check.Rules {
+	return check.Rules{
+		Sink: w.prefix + "customerio.sink", Decisions: w.prefix + "stitch.decisions", DLQ: w.prefix + "stitch.dlq",
+		Authorities: w.prefixed("events.server", "events.commerce"), Trusted: w.prefixed("events.server"), Hold: w.hold,
+	}
+}
