@@ -260,8 +260,13 @@ func (s *step) provisional(cause *Event) (merges []Message) {
 	return merges
 }
 
-// same notes that two customers count as one (contract section 7, "merged customers").
+// same notes that two customers count as one (contract section 7, "merged
+// customers"); from itself, that it counts as nobody else any more.
 func (d *DeviceState) same(from, to string) {
+	if from == to {
+		delete(d.Same, from)
+		return
+	}
 	if d.Same == nil {
 		d.Same = map[string]string{}
 	}

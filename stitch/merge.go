@@ -173,6 +173,13 @@ func (s *step) handOver(ev *Event, addresses, links []string, pending *Pending) 
 // devices, which are passed on where this one was merged meanwhile.
 func (s *step) mergedIn(m *Message) {
 	p := s.e.Person
+	if m.Merge.From == m.Merge.To {
+		s.apart(m)
+		if to, ok := p.onward(s.key.ID, m); ok {
+			s.forward(m, to)
+		}
+		return
+	}
 	var addresses, links []string
 	for _, a := range m.Addresses {
 		if i, found := slices.BinarySearch(p.Owned, a); !found {

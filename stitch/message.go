@@ -12,7 +12,7 @@ const (
 	MsgOwner                           // customer → address: the owner was merged into Customer
 	MsgMerge                           // device → provisional customer: merge along Merge
 	MsgOffer                           // customer → customer: Customer would take over along Merge, with Pending
-	MsgMerged                          // customer → customer or device: Merge.From counts as Merge.To; its addresses, devices and, where an offer was taken, Pending
+	MsgMerged                          // customer → customer or device: Merge.From counts as Merge.To, or as nobody else any more where both are one; with what From had
 	MsgTakeOver                        // customer → customer: a lead or customer to be merged, passed on by one who was merged
 	MsgUnlink                          // customer → device: the link to Customer is refused
 	MsgTick                            // to the partition: time passes; may carry watermarks

@@ -59,7 +59,26 @@ func (s *step) split(ev *Event) {
 	if p.Told != nil && p.Told.To == ev.User {
 		s.identity(ev, "split_after_merge", "customerio_was_told", ev.User)
 	}
+	apart := &Message{Kind: MsgMerged, Merge: &Edge{From: s.key.ID, To: s.key.ID}, Event: ev.cause()}
+	s.apart(apart)
+	s.forward(apart, ev.User)
 	s.outcome(ev, "ignored", "split", "")
+}
+
+// apart tells devices that a customer is nobody else any more. Those where the
+// customer logged in after the merge are known to who took over alone.
+func (s *step) apart(m *Message) {
+	for _, device := range s.e.Person.Links {
+		next := *m
+		next.To = Key{Kind: KindDevice, ID: device}
+		s.send(next)
+	}
+}
+
+func (s *step) forward(m *Message, customer string) {
+	next := *m
+	next.To = Key{Kind: KindCustomer, ID: customer}
+	s.send(next)
 }
 
 // ofCustomer sends the event on to who this customer is now, or publishes it.

@@ -63,7 +63,8 @@ func (d *DeviceState) compact(before int64, tl timeline) {
 	d.Evidence = kept
 }
 
-// canonical follows the merges that the device was told of.
+// canonical follows the merges that the device was told of; where they run in a
+// circle, to the least of it, so that all of it are one.
 func (d *DeviceState) canonical(customer string) string {
 	for range len(d.Same) + 1 {
 		next, ok := d.Same[customer]
@@ -72,7 +73,11 @@ func (d *DeviceState) canonical(customer string) string {
 		}
 		customer = next
 	}
-	return customer // a circle: any member names them all alike
+	least := customer
+	for next := d.Same[customer]; next != customer; next = d.Same[next] {
+		least = min(least, next)
+	}
+	return least
 }
 
 // timeline builds the device's time. id is the device's anonymous ID.

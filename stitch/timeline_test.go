@@ -175,3 +175,13 @@ func voidSomewhere(people map[string]*PersonState, from string) bool {
 	}
 	return true
 }
+
+// Customers whose merges run in a circle count as one, by whichever they are named.
+func TestACircleIsOneCustomer(t *testing.T) {
+	d := DeviceState{Same: map[string]string{"A": "B", "B": "A", "C": "B"}}
+	for _, c := range []string{"A", "B", "C"} {
+		if got := d.canonical(c); got != "A" {
+			t.Errorf("%s counts as %s", c, got)
+		}
+	}
+}
