@@ -204,14 +204,28 @@ func (w *world) commits(ctx context.Context, group string) (kadm.OffsetResponses
 func (w *world) published(n int64) {
 	w.t.Helper()
 	until(w.t, patience, fmt.Sprintf("%d records stand in the sink", n), func(ctx context.Context) (bool, error) {
-		ends, err := w.admin.ListEndOffsets(ctx, w.prefix+"customerio.sink")
-		if err = errors.Join(err, ends.Error()); err != nil {
-			return false, err
-		}
-		got := int64(0)
-		ends.Each(func(o kadm.ListedOffset) { got += o.Offset })
-		return got >= n, fmt.Errorf("%d do", got)
+		got, err := w.count(ctx, "customerio.sink")
+		return err == nil && got >= n, errors.Join(err, fmt.Errorf("%d do", got))
 	})
+}
+
+// ends is how many records stand in a topic.
+func (w *world) ends(topic string) (n int64) {
+	w.t.Helper()
+	until(w.t, patience, "the end of "+topic+" is known", func(ctx context.Context) (_ bool, err error) {
+		n, err = w.count(ctx, topic)
+		return err == nil, err
+	})
+	return n
+}
+
+func (w *world) count(ctx context.Context, topic string) (n int64, err error) {
+	ends, err := w.admin.ListEndOffsets(ctx, w.prefix+topic)
+	if err = errors.Join(err, ends.Error()); err != nil {
+		return 0, err
+	}
+	ends.Each(func(o kadm.ListedOffset) { n += o.Offset })
+	return n, nil
 }
 
 // outputs reads sink, decisions and DLQ with kcat, each partition in order.
