@@ -51,15 +51,26 @@ func (t *timers) next(clock, authorities, all int64) (Key, bool) {
 	best := entry{}
 	found := false
 	for wait, limit := range [...]int64{clock, min(clock, authorities), min(clock, all)} {
-		q := &t.queues[wait]
-		for q.Len() > 0 && t.at[(*q)[0].key] != (Timer{At: (*q)[0].at, Wait: Wait(wait)}) {
-			heap.Pop(q)
-		}
-		if q.Len() > 0 && (*q)[0].at < limit && (!found || (*q)[0].compare(best) < 0) {
-			best, found = (*q)[0], true
+		e, ok := t.head(Wait(wait))
+		if ok && e.at < limit && (!found || e.compare(best) < 0) {
+			best, found = e, true
 		}
 	}
 	return best.key, found
+}
+
+// head returns the earliest timer that waits for wait, and drops entries that no
+// longer stand.
+func (t *timers) head(wait Wait) (entry, bool) {
+	q := &t.queues[wait]
+	for q.Len() > 0 {
+		e := (*q)[0]
+		if t.at[e.key] == (Timer{At: e.at, Wait: wait}) {
+			return e, true
+		}
+		heap.Pop(q)
+	}
+	return entry{}, false
 }
 
 // Due returns the entities whose timers fire by the given clock and watermarks,
@@ -69,6 +80,9 @@ func (p *Partition) Due(clock, authorities, all int64) []Key {
 	limits := [...]int64{clock, min(clock, authorities), min(clock, all)}
 	var due []Key
 	for wait := range p.timers.queues {
+		if head, ok := p.timers.head(Wait(wait)); !ok || head.at >= limits[wait] {
+			continue // mostly nothing is due, and a queue may be long
+		}
 		for _, e := range p.timers.queues[wait] {
 			if e.at < limits[wait] && p.timers.at[e.key] == (Timer{At: e.at, Wait: Wait(wait)}) {
 				due = append(due, e.key)
@@ -78,13 +92,12 @@ func (p *Partition) Due(clock, authorities, all int64) []Key {
 	return due
 }
 
-// Waiting returns the earliest timer's time by what it waits for; ok is false
-// where none waits. Owners append ticks for it.
+// Waiting returns the earliest timer's time; ok is false where none waits.
+// Owners append ticks for it.
 func (p *Partition) Waiting() (earliest int64, ok bool) {
-	for k, t := range p.timers.at {
-		_ = k
-		if !ok || t.At < earliest {
-			earliest, ok = t.At, true
+	for wait := range p.timers.queues {
+		if e, found := p.timers.head(Wait(wait)); found && (!ok || e.at < earliest) {
+			earliest, ok = e.at, true
 		}
 	}
 	return earliest, ok
