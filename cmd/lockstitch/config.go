@@ -51,6 +51,6 @@ func (c *cli) config() *cobra.Command {
 		},
 	}
 	show.Flags().BoolVar(&reference, "reference", false, "print every field with its default and what it does")
-	cmd.AddCommand(lint, show)
+	group(cmd, lint, show)
 	return cmd
 }

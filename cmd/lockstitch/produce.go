@@ -55,6 +55,9 @@ or prints lines with --print.`,
 		Example: `  lockstitch generate --config lockstitch.yaml --rate 50
   lockstitch generate --print --count 1000 | lockstitch try -`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if count < 0 || rate < 0 || people < 1 || garbage < 0 || garbage > 1 {
+				return usageError{errors.New("--count and --rate are 0 or more, --people 1 or more, --garbage a share from 0 to 1")}
+			}
 			g := traffic.New(traffic.Options{Seed: seed, People: people, Garbage: garbage})
 			lines := take(g, count)
 			if print {

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -41,8 +43,27 @@ line or the configuration is wrong.`,
 	root.SetErr(errs)
 	root.PersistentFlags().StringVarP(&c.path, "config", "c", "", "configuration file (default: the built-in defaults, with embedded Kafka and Redis)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(c.run(), c.try(), c.dev(), c.demo(), c.produce(), c.generate(), c.topics(), c.config(), c.version())
+	group(root, c.run(), c.try(), c.dev(), c.demo(), c.produce(), c.generate(), c.topics(), c.config(), c.version())
 	return root
+}
+
+// group makes cmd one that only has commands: a word that is none of them is a
+// mistake, which cobra would answer with help and exit code 0, or with 1.
+func group(cmd *cobra.Command, commands ...*cobra.Command) {
+	cmd.AddCommand(commands...)
+	cmd.DisableFlagsInUseLine = true
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		hint := ""
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			hint = fmt.Sprintf("; did you mean %s?", strings.Join(near, " or "))
+		}
+		return usageError{fmt.Errorf("unknown command %q for %q%s", args[0], cmd.CommandPath(), hint)}
+	}
 }
 
 // load reads the configuration.
@@ -82,7 +103,7 @@ func wrapUsage(err error) error {
 
 func (c *cli) version() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: noArgs,
+		Use: "version", Short: "Print the version", Args: noArgs, Example: "  lockstitch version",
 		RunE: func(*cobra.Command, []string) error {
 			info, ok := debug.ReadBuildInfo()
 			if !ok {

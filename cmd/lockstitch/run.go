@@ -39,15 +39,16 @@ long as they are away, and stops within 10 s of SIGTERM.`,
 				return err
 			}
 			o := app.Options{Config: cfg, Log: c.logger(cfg), NoIngest: only == "process", NoProcess: only == "ingest"}
-			return c.serve(cmd.Context(), o)
+			return c.serve(cmd.Context(), o, func(*config.Config) {})
 		},
 	}
 	cmd.Flags().StringVar(&only, "only", "", "run one side: ingest or process")
 	return cmd
 }
 
-// serve runs the app, on embedded parts where no other are configured.
-func (c *cli) serve(ctx context.Context, o app.Options) error {
+// serve runs the app, on embedded parts where no other are configured; started
+// hears how these are reached.
+func (c *cli) serve(ctx context.Context, o app.Options, started func(local *config.Config)) error {
 	if o.Config.IsEmbedded() {
 		fmt.Fprintf(c.errs, "Embedded Kafka and Redis, data under %s: for development, not for production.\n", o.Config.Embedded.Dir)
 		local, stop, err := app.Embed(ctx, o.Config, false)
@@ -56,6 +57,7 @@ func (c *cli) serve(ctx context.Context, o app.Options) error {
 		}
 		defer stop()
 		fmt.Fprintf(c.errs, "Kafka at %s, Redis at %s.\n", local.Kafka.Brokers[0], local.Redis.Addresses[0])
+		started(local)
 		o.Config, o.Embedded = local, true
 	}
 	a, err := app.New(o)
@@ -73,9 +75,8 @@ can use, makes the topics, and runs Lockstitch on them until stopped. Kafka's da
 stays under embedded.dir; the state is folded again from the journal at each start.
 It is for development, not for production.`,
 		Example: `  lockstitch dev
-  # in another terminal, with the file that dev prints:
-  lockstitch generate --config dev.yaml --rate 20
-  kcat -C -b 127.0.0.1:9092 -t customerio.sink`,
+  # in another terminal, with what dev printed in local.yaml:
+  lockstitch generate --config local.yaml --rate 20`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load()
 			if err != nil {
@@ -84,11 +85,17 @@ It is for development, not for production.`,
 			if !cfg.IsEmbedded() {
 				return usageError{errors.New("dev is for the embedded parts, and the configuration names others: use `lockstitch run`")}
 			}
-			fmt.Fprintf(c.errs, "Other commands reach it with this configuration (--config):\n\n  kafka: {brokers: [127.0.0.1:%d]}\n  redis: {addresses: [127.0.0.1:%d]}\n  replication: 1\n  journal_partitions: %d\n\n",
-				cfg.Embedded.KafkaPort, cfg.Embedded.RedisPort, cfg.JournalCount())
-			return c.serve(cmd.Context(), app.Options{Config: cfg, Log: c.logger(cfg)})
+			return c.serve(cmd.Context(), app.Options{Config: cfg, Log: c.logger(cfg)}, c.tellLocal)
 		},
 	}
+}
+
+// tellLocal prints the configuration by which others reach the embedded parts;
+// alone on standard output, so that it can be kept in a file.
+func (c *cli) tellLocal(local *config.Config) {
+	fmt.Fprintf(c.errs, "Other commands reach them with this configuration (--config):\n\n")
+	fmt.Fprintf(c.out, "kafka: {brokers: %q}\nredis: {addresses: %q}\nreplication: %d\njournal_partitions: %d\n",
+		local.Kafka.Brokers[0], local.Redis.Addresses[0], local.Replication, local.JournalPartitions)
 }
 
 func (c *cli) demo() *cobra.Command {
@@ -97,6 +104,7 @@ func (c *cli) demo() *cobra.Command {
 		Long: `Demo runs the whole pipeline on an embedded Kafka and Redis, over what eleven real
 SDKs posted (testdata/samples), to the end, and tells what happened. Nothing is
 left behind. Orders are held for 2 s here instead of 10 min.`,
+		Example: "  lockstitch demo",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d := app.Rehearsal{
 				Config: config.Default(), Log: slog.New(slog.DiscardHandler), Hold: 2 * time.Second,

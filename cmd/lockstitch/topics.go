@@ -9,6 +9,7 @@ import (
 
 	"lockstitch/pkg/app"
 	"lockstitch/pkg/topicadmin"
+	"lockstitch/topics"
 )
 
 func (c *cli) topics() *cobra.Command {
@@ -18,7 +19,7 @@ func (c *cli) topics() *cobra.Command {
 and what the cluster has, apply makes it, check looks at what runs. What could lose
 data, or would change the journal's partitions under live state, is refused.`,
 	}
-	cmd.AddCommand(c.topicsPlan(), c.topicsApply(), c.topicsCheck())
+	group(cmd, c.topicsPlan(), c.topicsApply(), c.topicsCheck())
 	return cmd
 }
 
@@ -48,11 +49,11 @@ func (c *cli) topicsPlan() *cobra.Command {
 					return err
 				}
 				if asJSON {
-					if err := json.NewEncoder(c.out).Encode(changes); err != nil {
+					if err := json.NewEncoder(c.out).Encode(append(topics.Changes{}, changes...)); err != nil {
 						return err
 					}
 				} else {
-					fmt.Fprintln(c.out, orNothing(changes.String()))
+					fmt.Fprint(c.out, changes)
 				}
 				return changes.Err()
 			})
@@ -60,13 +61,6 @@ func (c *cli) topicsPlan() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the changes as JSON")
 	return cmd
-}
-
-func orNothing(text string) string {
-	if text == "" {
-		return "nothing to change"
-	}
-	return text
 }
 
 func (c *cli) topicsApply() *cobra.Command {
@@ -79,7 +73,7 @@ func (c *cli) topicsApply() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintln(c.out, orNothing(changes.String()))
+				fmt.Fprint(c.out, changes)
 				return s.Apply(cmd.Context(), changes)
 			})
 		},
@@ -107,7 +101,7 @@ func (c *cli) topicsCheck() *cobra.Command {
 
 func (c *cli) tellFindings(findings []topicadmin.Finding, asJSON bool) error {
 	if asJSON {
-		if err := json.NewEncoder(c.out).Encode(findings); err != nil {
+		if err := json.NewEncoder(c.out).Encode(append([]topicadmin.Finding{}, findings...)); err != nil {
 			return err
 		}
 	}
