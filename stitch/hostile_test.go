@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
@@ -83,7 +84,13 @@ func runHostile(t *rapid.T, l *lab) map[Source]Event {
 func TestHostileInterleavings(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := newLab(rapid.IntRange(1, 4).Draw(t, "partitions"))
+		l.keep = true
 		posted := runHostile(t, l)
+		for _, s := range l.said {
+			if asJSON(s.output) != s.json {
+				t.Fatalf("an output changed after it had left: where batches end would show in it (law stream.3): %s", s.json)
+			}
+		}
 		oneOutcome(t, l)
 		ordersEnd(t, posted, l.outcomes())
 		mergesAreSound(t, posted, l.sinks())
@@ -198,6 +205,18 @@ func TestWhatWaitsIsNotForgotten(t *testing.T) {
 		if got := l.outcomes()[s]; !slices.Contains(got, "published") {
 			t.Errorf("%s has the outcomes %v", s, got)
 		}
+	}
+}
+
+// Law stream.3: what a customer hands over doesn't change with the customer.
+func TestAnEstateIsACopy(t *testing.T) {
+	p := PersonState{Owned: append(make([]string, 0, 4), "b"), Links: make([]string, 0, 4)}
+	p.push("p1", PushDevice{Token: "t1"})
+	e := p.estate()
+	before := asJSON(e)
+	p.take(&Estate{Addresses: []string{"a"}, Links: []string{"d1"}, Devices: map[string]PushDevice{"p1": {Time: 1}}}, 9)
+	if diff := cmp.Diff(before, asJSON(e)); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -2,6 +2,7 @@ package stitch
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -20,6 +21,31 @@ type lab struct {
 	now    int64
 	out    []Output
 	source int64
+	said   []said // what left, where it is kept
+	keep   bool
+}
+
+// said is an output, and what it was when it left.
+type said struct {
+	output Output
+	json   string
+}
+
+func asJSON(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+// copied is a message as its receiver reads it: nothing of it is the sender's.
+func copied(m *Message) *Message {
+	c := new(Message)
+	if err := json.Unmarshal([]byte(asJSON(m)), c); err != nil {
+		panic(err)
+	}
+	return c
 }
 
 func newLab(n int) *lab {
@@ -73,8 +99,11 @@ func (l *lab) fold(p int, m *Message) {
 		l.parts[p].Put(k, nil)
 	}
 	for _, o := range l.parts[p].Fold(Record{Offset: l.next[p], Time: l.now, Message: m}, nil) {
+		if l.keep {
+			l.said = append(l.said, said{o, asJSON(o)})
+		}
 		if o.Message != nil {
-			l.send(o.Message)
+			l.send(copied(o.Message))
 		} else {
 			l.out = append(l.out, o)
 		}

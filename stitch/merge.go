@@ -2,6 +2,7 @@ package stitch
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 )
 
@@ -147,30 +148,35 @@ func (s *step) offered(m *Message) {
 		s.unmerged(ev, owes, "told_otherwise")
 	default:
 		p.Told, p.Into = m.Merge, m.Customer
-		s.handOver(ev, p.Owned, p.Links, m.Pending)
+		s.handOver(ev, p.estate(), m.Pending)
 	}
 }
 
-// handOver gives who took over addresses, devices and what is to be merged, and
-// tells these whose they are now.
-func (s *step) handOver(ev *Event, addresses, links []string, pending *Pending) {
+// estate is what the customer has, as a copy: what has left must not change.
+func (p *PersonState) estate() *Estate {
+	return &Estate{Addresses: slices.Clone(p.Owned), Links: slices.Clone(p.Links), Devices: maps.Clone(p.Devices)}
+}
+
+// handOver gives who took over what this customer had and what is to be merged,
+// and tells addresses and devices whose they are now.
+func (s *step) handOver(ev *Event, estate *Estate, pending *Pending) {
 	edge := *s.e.Person.Told
 	edge.From, edge.To = s.key.ID, s.e.Person.Into
 	tell := func(kind MessageKind, to Key) { s.send(Message{Kind: kind, To: to, Merge: &edge, Event: ev}) }
 	s.send(Message{
 		Kind: MsgMerged, To: Key{Kind: KindCustomer, ID: edge.To}, Merge: &edge,
-		Addresses: addresses, Links: links, Pending: pending, Event: ev,
+		Estate: estate, Pending: pending, Event: ev,
 	})
-	for _, address := range addresses {
+	for _, address := range estate.Addresses {
 		tell(MsgOwner, Key{Kind: KindAddress, ID: address})
 	}
-	for _, device := range links {
+	for _, device := range estate.Links {
 		tell(MsgMerged, Key{Kind: KindDevice, ID: device})
 	}
 }
 
-// mergedIn takes over a customer who took this one's offer: their addresses and
-// devices, which are passed on where this one was merged meanwhile.
+// mergedIn takes over a customer who took this one's offer, with all that the
+// customer had, which is passed on where this one was merged meanwhile.
 func (s *step) mergedIn(m *Message) {
 	p := s.e.Person
 	if m.Merge.From == m.Merge.To {
@@ -180,26 +186,39 @@ func (s *step) mergedIn(m *Message) {
 		}
 		return
 	}
-	var addresses, links []string
-	for _, a := range m.Addresses {
-		if i, found := slices.BinarySearch(p.Owned, a); !found {
-			p.Owned = slices.Insert(p.Owned, i, a)
-			addresses = append(addresses, a)
-		}
-	}
-	for _, d := range m.Links {
-		if !slices.Contains(p.Links, d) && len(p.Links) < s.p.Rules.MaxDevices {
-			p.Links = append(p.Links, d)
-			links = append(links, d)
-		}
-	}
-	if p.away() && len(addresses)+len(links) > 0 {
-		s.handOver(m.Event, addresses, links, nil)
+	if news, any := p.take(m.Estate, s.p.Rules.MaxDevices); any && p.away() {
+		s.handOver(m.Event, &news, nil)
 	}
 	if m.Pending != nil {
 		s.takeOver(*m.Pending)
 		s.identity(m.Event, "merged", "alias", m.Merge.From)
 	}
+}
+
+// take adds another's estate to this customer's, and returns what was new of it.
+func (p *PersonState) take(e *Estate, maxDevices int) (news Estate, any bool) {
+	for _, a := range e.Addresses {
+		if i, found := slices.BinarySearch(p.Owned, a); !found {
+			p.Owned = slices.Insert(p.Owned, i, a)
+			news.Addresses = append(news.Addresses, a)
+		}
+	}
+	for _, d := range e.Links {
+		if !slices.Contains(p.Links, d) && len(p.Links) < maxDevices {
+			p.Links = append(p.Links, d)
+			news.Links = append(news.Links, d)
+		}
+	}
+	for id, d := range e.Devices {
+		if last, known := p.Devices[id]; !known || d.Time > last.Time {
+			p.push(id, d)
+			if news.Devices == nil {
+				news.Devices = map[string]PushDevice{}
+			}
+			news.Devices[id] = d
+		}
+	}
+	return news, len(news.Addresses)+len(news.Links)+len(news.Devices) > 0
 }
 
 // takeOver merges another person into this one, once this one is surely known

@@ -27,23 +27,22 @@ type Message struct {
 	Place Place       `cbor:"3,keyasint"` // who sent it; zero for ticks and rules
 	Event *Event      `cbor:"4,keyasint,omitempty"`
 
-	Why       Why      `cbor:"5,keyasint,omitempty"`  // of an event that was sent on: how its person was found
-	Hop       bool     `cbor:"6,keyasint,omitempty"`  // sent on by an entity: claimed already
-	Void      []Edge   `cbor:"7,keyasint,omitempty"`  // merges that are void for this message
-	Path      []Edge   `cbor:"8,keyasint,omitempty"`  // merges that it followed
-	Tie       string   `cbor:"9,keyasint,omitempty"`  // of a login: the anonymous ID that it ties
-	Link      string   `cbor:"10,keyasint,omitempty"` // of a login: the device that it links
-	Merge     *Edge    `cbor:"11,keyasint,omitempty"` // of MsgMerge, MsgMerged, and of an alias sent on: the edge
-	Customer  string   `cbor:"12,keyasint,omitempty"` // of claims
-	Address   string   `cbor:"13,keyasint,omitempty"`
-	Granted   bool     `cbor:"14,keyasint,omitempty"`
-	Lead      bool     `cbor:"15,keyasint,omitempty"` // the address has sink records of its own
-	Addresses []string `cbor:"16,keyasint,omitempty"` // of MsgMerged to a customer: what From owned
-	Links     []string `cbor:"17,keyasint,omitempty"` // of MsgMerged to a customer: From's devices
-	Corrects  string   `cbor:"18,keyasint,omitempty"` // of a fact's correction: source of the copy it corrects
-	Number    int64    `cbor:"19,keyasint,omitempty"` // claims: the claim's number, echoed by the answer
-	Ask       bool     `cbor:"24,keyasint,omitempty"` // claims: asks whose the address is, claims nothing
-	Pending   *Pending `cbor:"25,keyasint,omitempty"` // of MsgOffer, MsgMerged, MsgTakeOver
+	Why      Why      `cbor:"5,keyasint,omitempty"`  // of an event that was sent on: how its person was found
+	Hop      bool     `cbor:"6,keyasint,omitempty"`  // sent on by an entity: claimed already
+	Void     []Edge   `cbor:"7,keyasint,omitempty"`  // merges that are void for this message
+	Path     []Edge   `cbor:"8,keyasint,omitempty"`  // merges that it followed
+	Tie      string   `cbor:"9,keyasint,omitempty"`  // of a login: the anonymous ID that it ties
+	Link     string   `cbor:"10,keyasint,omitempty"` // of a login: the device that it links
+	Merge    *Edge    `cbor:"11,keyasint,omitempty"` // of MsgMerge, MsgMerged, and of an alias sent on: the edge
+	Customer string   `cbor:"12,keyasint,omitempty"` // of claims
+	Address  string   `cbor:"13,keyasint,omitempty"`
+	Granted  bool     `cbor:"14,keyasint,omitempty"`
+	Lead     bool     `cbor:"15,keyasint,omitempty"` // the address has sink records of its own
+	Estate   *Estate  `cbor:"16,keyasint,omitempty"` // of MsgMerged to a customer: what From had
+	Corrects string   `cbor:"18,keyasint,omitempty"` // of a fact's correction: source of the copy it corrects
+	Number   int64    `cbor:"19,keyasint,omitempty"` // claims: the claim's number, echoed by the answer
+	Ask      bool     `cbor:"24,keyasint,omitempty"` // claims: asks whose the address is, claims nothing
+	Pending  *Pending `cbor:"25,keyasint,omitempty"` // of MsgOffer, MsgMerged, MsgTakeOver
 
 	// Of a tick: how far sources are surely in the journal, as log time, and who
 	// wrote it, so that its writer knows it again.
@@ -51,6 +50,13 @@ type Message struct {
 	WatermarkAll int64  `cbor:"21,keyasint,omitempty"` // every source topic
 	Nonce        string `cbor:"22,keyasint,omitempty"`
 	Rules        *Rules `cbor:"23,keyasint,omitempty"`
+}
+
+// Estate is what goes with a customer who is merged.
+type Estate struct {
+	Addresses []string              `cbor:"1,keyasint,omitempty"` // owned
+	Links     []string              `cbor:"2,keyasint,omitempty"` // devices logged in on
+	Devices   map[string]PushDevice `cbor:"3,keyasint,omitempty"` // push devices, by device ID
 }
 
 // Edge is one merge: From into To, known by its event time, origin and message.

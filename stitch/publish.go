@@ -92,12 +92,12 @@ func (s *step) pushDevice(ev *Event, who Person, why Why) {
 		s.outcome(ev, "suppressed", "older_token", "")
 		return
 	}
-	if p.Devices == nil {
-		p.Devices = map[string]PushDevice{}
-	}
 	r := Sink{Person: who, Source: ev.Source, MessageID: ev.MessageID, Why: why}
 	if ev.Op == OpDeviceDelete {
-		p.Devices[id] = PushDevice{Time: ev.Time}
+		if last.Token == ev.Device.Token {
+			last.Token = ""
+		}
+		p.push(id, PushDevice{Token: last.Token, Time: ev.Time}) // another token than the last may end late
 		r.Action, r.Device = ActDeleteDevice, ev.Device
 		s.sink(r)
 		return
@@ -107,7 +107,14 @@ func (s *step) pushDevice(ev *Event, who Person, why Why) {
 		old.Action, old.Device = ActDeleteDevice, &Device{ID: id, Token: last.Token}
 		s.sink(old)
 	}
-	p.Devices[id] = PushDevice{Token: ev.Device.Token, Time: ev.Time}
+	p.push(id, PushDevice{Token: ev.Device.Token, Time: ev.Time})
 	r.Action, r.Device, r.LastUsed = ActAddDevice, ev.Device, ev.Time
 	s.sink(r)
+}
+
+func (p *PersonState) push(id string, d PushDevice) {
+	if p.Devices == nil {
+		p.Devices = map[string]PushDevice{}
+	}
+	p.Devices[id] = d
 }
