@@ -241,7 +241,7 @@ func (w *world) output(topic string) []check.Output {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
-	records, err := parts.Kcat(ctx, shared.kafka.Addr(), topic)
+	records, err := parts.Kcat(ctx, shared.kafka.Addr(), topic, "-X", "fetch.wait.max.ms=10")
 	if err != nil {
 		w.t.Fatal(err)
 	}
