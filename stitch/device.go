@@ -1,6 +1,9 @@
 package stitch
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // device handles a message to an anonymous ID: it takes in evidence, finds out
 // whose the event is, and sends it on, or publishes it for its anonymous person.
@@ -26,6 +29,7 @@ func (d *DeviceState) unlink(customer string) {
 		return ev.Kind == EvLogin && ev.Who == customer
 	})
 	d.Customers = slices.DeleteFunc(d.Customers, func(c string) bool { return c == customer })
+	maps.DeleteFunc(d.Tied, func(_, c string) bool { return c == customer })
 }
 
 func (s *step) timeline() timeline { return s.e.Device.timeline(s.key.ID, &s.p.Rules) }
@@ -109,9 +113,7 @@ func (s *step) takeEvidence(ev *Event) bool {
 		return false
 	}
 	added := d.add(piece)
-	if len(d.Evidence) > 8 {
-		d.compact(s.p.Clock-s.p.Rules.SharedAfter, s.timeline())
-	}
+	s.boundEvidence()
 	return added
 }
 
@@ -121,7 +123,7 @@ func (s *step) linkAllowed(ev *Event) bool {
 	if slices.Contains(d.Customers, ev.User) {
 		return true
 	}
-	if len(d.Customers) >= s.p.Rules.MaxCustomers {
+	if d.distinct() >= s.p.Rules.MaxCustomers || len(d.Customers) >= maxEvidence {
 		s.identity(ev, "link_refused", "too_many_customers_on_device", ev.User)
 		return false
 	}
@@ -149,14 +151,15 @@ func (s *step) tie(ev *Event, tl timeline) string {
 	if seg.shared || d.canonical(seg.customer) != d.canonical(ev.User) {
 		return ""
 	}
-	if told, ok := d.Tied[seg.anon]; ok && d.canonical(told) != d.canonical(ev.User) {
+	anon := tl.anon(seg)
+	if told, ok := d.Tied[anon]; ok && d.canonical(told) != d.canonical(ev.User) {
 		return ""
 	}
 	if d.Tied == nil {
 		d.Tied = map[string]string{}
 	}
-	d.Tied[seg.anon] = ev.User
-	return seg.anon
+	d.Tied[anon] = ev.User
+	return anon
 }
 
 // nameless places an event with the anonymous ID alone, or with an email, by
@@ -204,7 +207,7 @@ func (s *step) token(ev *Event, tl timeline) {
 	i := slices.IndexFunc(d.Held, func(h HeldToken) bool { return h.ID == id })
 	switch {
 	case i < 0:
-		d.Held = append(d.Held, HeldToken{ID: id, Event: ev})
+		s.holdToken(HeldToken{ID: id, Event: ev})
 	case ev.Time < d.Held[i].Event.Time:
 		s.outcome(ev, "suppressed", "older_token", d.Held[i].Event.Source.String())
 		return
@@ -224,8 +227,11 @@ func (d *Device) key() string {
 
 // settle sends held tokens to who turns out to have logged in.
 func (s *step) settle() {
-	d, tl := s.e.Device, s.timeline()
-	held := d.Held
+	d := s.e.Device
+	if len(d.Held) == 0 {
+		return
+	}
+	tl, held := s.timeline(), d.Held
 	d.Held = nil
 	for _, h := range held {
 		if customer, _, _, why := tl.who(h.Event.Time); customer != "" {
@@ -241,15 +247,12 @@ func (s *step) settle() {
 // device at once; the merge is sent after the login.
 func (s *step) provisional(cause *Event) (merges []Message) {
 	d := s.e.Device
-	for i, ev := range d.Evidence {
-		if _, known := d.Same[ev.Who]; known || ev.Kind != EvLogin || !ev.Temporary || slices.Contains(d.Merged, ev.Who) || d.split(&d.Evidence[i]) {
-			continue // known: an alias has merged them into somebody
-		}
-		j := slices.IndexFunc(d.Evidence[i:], func(o Evidence) bool { return o.Kind == EvLogin && !o.Temporary })
-		if j < 0 {
+	next := d.nextLogins()
+	for i := range next {
+		ev, by := &d.Evidence[i], next[i]
+		if by == nil || !d.unmerged(ev.Who) {
 			continue
 		}
-		by := d.Evidence[i+j]
 		d.Merged = append(d.Merged, ev.Who)
 		d.same(ev.Who, by.Who)
 		merges = append(merges, Message{
@@ -258,6 +261,32 @@ func (s *step) provisional(cause *Event) (merges []Message) {
 		})
 	}
 	return merges
+}
+
+// nextLogins is, for each piece of evidence that is a provisional customer's
+// login, the next customer's there; empty where there is none.
+func (d *DeviceState) nextLogins() (next []*Evidence) {
+	var by *Evidence
+	splits := d.splits()
+	for i := len(d.Evidence) - 1; i >= 0; i-- {
+		switch ev := &d.Evidence[i]; {
+		case ev.Kind != EvLogin || splits.undo(ev):
+		case !ev.Temporary:
+			by = ev
+		case by != nil:
+			if next == nil {
+				next = make([]*Evidence, len(d.Evidence))
+			}
+			next[i] = by
+		}
+	}
+	return next
+}
+
+// unmerged: neither sent to be merged, nor merged into somebody by an alias.
+func (d *DeviceState) unmerged(customer string) bool {
+	_, known := d.Same[customer]
+	return !known && !slices.Contains(d.Merged, customer)
 }
 
 // same notes that two customers count as one (contract section 7, "merged

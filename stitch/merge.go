@@ -196,22 +196,21 @@ func (s *step) mergedIn(m *Message) {
 }
 
 // take adds another's estate to this customer's, and returns what was new of it.
-func (p *PersonState) take(e *Estate, maxDevices int) (news Estate, any bool) {
+func (p *PersonState) take(e *Estate, limit int) (news Estate, any bool) {
 	for _, a := range e.Addresses {
-		if i, found := slices.BinarySearch(p.Owned, a); !found {
-			p.Owned = slices.Insert(p.Owned, i, a)
+		if p.own(a, limit) {
 			news.Addresses = append(news.Addresses, a)
 		}
 	}
 	for _, d := range e.Links {
-		if !slices.Contains(p.Links, d) && len(p.Links) < maxDevices {
+		if !slices.Contains(p.Links, d) && len(p.Links) < limit {
 			p.Links = append(p.Links, d)
 			news.Links = append(news.Links, d)
 		}
 	}
 	for id, d := range e.Devices {
 		if last, known := p.Devices[id]; !known || d.Time > last.Time {
-			p.push(id, d)
+			p.push(id, d, limit)
 			if news.Devices == nil {
 				news.Devices = map[string]PushDevice{}
 			}

@@ -158,9 +158,7 @@ func (s *step) claimed(m *Message) {
 		email = ""
 		s.identity(ev, "address_refused", "owned_by_another", m.Customer)
 	case !m.Ask:
-		if i, found := slices.BinarySearch(p.Owned, email); !found {
-			p.Owned = slices.Insert(p.Owned, i, email)
-		}
+		p.own(email, s.p.Rules.MaxDevices)
 	}
 	first := p.First == 0
 	s.publish(waiting, email)

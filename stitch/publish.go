@@ -97,7 +97,7 @@ func (s *step) pushDevice(ev *Event, who Person, why Why) {
 		if last.Token == ev.Device.Token {
 			last.Token = ""
 		}
-		p.push(id, PushDevice{Token: last.Token, Time: ev.Time}) // another token than the last may end late
+		p.push(id, PushDevice{Token: last.Token, Time: ev.Time}, s.p.Rules.MaxDevices) // another token than the last may end late
 		r.Action, r.Device = ActDeleteDevice, ev.Device
 		s.sink(r)
 		return
@@ -107,14 +107,7 @@ func (s *step) pushDevice(ev *Event, who Person, why Why) {
 		old.Action, old.Device = ActDeleteDevice, &Device{ID: id, Token: last.Token}
 		s.sink(old)
 	}
-	p.push(id, PushDevice{Token: ev.Device.Token, Time: ev.Time})
+	p.push(id, PushDevice{Token: ev.Device.Token, Time: ev.Time}, s.p.Rules.MaxDevices)
 	r.Action, r.Device, r.LastUsed = ActAddDevice, ev.Device, ev.Time
 	s.sink(r)
-}
-
-func (p *PersonState) push(id string, d PushDevice) {
-	if p.Devices == nil {
-		p.Devices = map[string]PushDevice{}
-	}
-	p.Devices[id] = d
 }

@@ -12,8 +12,8 @@ import (
 // segment is a stretch of a device's time in which its events belong to one
 // person. Segments of one epoch lie between two logouts.
 type segment struct {
-	from     int64  // event time from which it holds
-	anon     string // the anonymous ID to publish under where nobody is known, and that a login ties
+	from     int64     // event time from which it holds
+	born     *Evidence // that began the anonymous person of this time; nil: the device's own
 	epoch    int
 	customer string // logged in
 	address  string // captured
@@ -23,6 +23,7 @@ type segment struct {
 // timeline is a device's time, from its set of evidence: a pure function of the
 // set, in whatever order it came (contract section 3, laws 3, 4, 5 and 7).
 type timeline struct {
+	id    string // the device's anonymous ID
 	segs  []segment
 	first map[int]string // by epoch: the first customer who logged in
 }
@@ -49,14 +50,15 @@ func (d *DeviceState) add(ev Evidence) bool {
 // older than the given event time as the first and the last (contract section
 // 3), and one at which a sharing ended, so that no answer changes.
 func (d *DeviceState) compact(before int64, tl timeline) {
-	begins := func(at int64) bool {
-		return slices.ContainsFunc(tl.segs, func(s segment) bool { return s.from == at })
+	begins := map[int64]bool{}
+	for _, s := range tl.segs {
+		begins[s.from] = true
 	}
 	same := func(a, b Evidence) bool { return a.Kind == b.Kind && a.Who == b.Who }
 	kept := d.Evidence[:0:0]
 	for i, ev := range d.Evidence {
 		inner := i > 0 && i+1 < len(d.Evidence) && same(d.Evidence[i-1], ev) && same(ev, d.Evidence[i+1])
-		if !inner || ev.Time >= before || begins(ev.Time) {
+		if !inner || ev.Time >= before || begins[ev.Time] {
 			kept = append(kept, ev)
 		}
 	}
@@ -82,39 +84,53 @@ func (d *DeviceState) canonical(customer string) string {
 
 // timeline builds the device's time. id is the device's anonymous ID.
 func (d *DeviceState) timeline(id string, r *Rules) timeline {
-	b := builder{d: d, id: id, rules: r, tl: timeline{first: map[int]string{}}}
-	b.push(segment{from: math.MinInt64, anon: id})
+	b := builder{d: d, rules: r, splits: d.splits(), tl: timeline{id: id, first: map[int]string{}}}
+	b.push(segment{from: math.MinInt64})
 	for i := range d.Evidence {
 		ev := &d.Evidence[i]
 		switch ev.Kind {
 		case EvLogin:
-			if !d.split(ev) {
+			if !b.splits.undo(ev) {
 				b.login(ev)
 			}
 		case EvLogout:
 			b.logout(ev)
 		case EvCapture:
-			if s := b.last(); s.customer == "" && !s.shared {
-				b.push(segment{from: ev.Time, anon: s.anon, epoch: s.epoch, address: ev.Who})
+			if s := b.last(); s.customer == "" && !s.shared && s.address != ev.Who {
+				b.push(segment{from: ev.Time, born: s.born, epoch: s.epoch, address: ev.Who})
 			}
 		}
 	}
 	return b.tl
 }
 
-// split reports whether a later split takes this login back.
-func (d *DeviceState) split(login *Evidence) bool {
-	return slices.ContainsFunc(d.Evidence, func(ev Evidence) bool {
-		return ev.Kind == EvSplit && ev.Who == login.Who && ev.Time >= login.Time
-	})
+// splits are the latest by customer.
+type splits map[string]int64
+
+func (d *DeviceState) splits() (all splits) {
+	for _, ev := range d.Evidence {
+		if ev.Kind == EvSplit {
+			if all == nil {
+				all = splits{}
+			}
+			all[ev.Who] = ev.Time // evidence stands in order of time
+		}
+	}
+	return all
+}
+
+// undo reports whether a later split takes this login back.
+func (s splits) undo(login *Evidence) bool {
+	at, ok := s[login.Who]
+	return ok && at >= login.Time
 }
 
 type builder struct {
-	d     *DeviceState
-	id    string
-	rules *Rules
-	tl    timeline
-	signs []sign // of the customers since the last logout
+	d      *DeviceState
+	rules  *Rules
+	splits splits
+	tl     timeline
+	signs  []sign // of the customers since the last logout
 }
 
 // sign is when a customer was last seen to log in.
@@ -129,20 +145,20 @@ func (b *builder) push(s segment) { b.tl.segs = append(b.tl.segs, s) }
 
 func (b *builder) login(ev *Evidence) {
 	s, who := *b.last(), b.d.canonical(ev.Who)
-	next := segment{from: ev.Time, anon: s.anon, epoch: s.epoch, customer: ev.Who}
+	next := segment{from: ev.Time, born: s.born, epoch: s.epoch, customer: ev.Who}
 	switch {
 	case len(b.signs) == 0:
 		b.tl.first[s.epoch] = ev.Who
 		b.push(next)
 	case !s.shared && b.d.canonical(s.customer) == who:
 	case b.othersGone(who, ev.Time):
-		next.anon = derive(b.id, ev)
+		next.born = ev
 		b.signs = nil
 		b.push(next)
 	case b.rules.LastLogin:
 		b.push(next)
 	case !s.shared:
-		next.customer, next.shared, next.anon = "", true, derive(b.id, ev)
+		next.customer, next.shared, next.born = "", true, ev
 		b.push(next)
 	}
 	b.sign(who, ev.Time)
@@ -171,7 +187,7 @@ func (b *builder) logout(ev *Evidence) {
 		return // law identity.4: nobody is logged in
 	}
 	b.signs = nil
-	b.push(segment{from: ev.Time + 1, anon: derive(b.id, ev), epoch: s.epoch + 1})
+	b.push(segment{from: ev.Time + 1, born: ev, epoch: s.epoch + 1})
 }
 
 // at returns the segment that holds at the event time.
@@ -188,17 +204,27 @@ func (t timeline) at(time int64) segment {
 // a customer, an address, or neither, and the anonymous ID to publish under.
 func (t timeline) who(time int64) (customer, address, anon string, why Why) {
 	s := t.at(time)
+	anon = t.anon(s)
 	switch {
 	case s.shared:
-		return "", "", s.anon, WhyAmbiguous
+		return "", "", anon, WhyAmbiguous
 	case s.customer != "":
-		return s.customer, "", s.anon, WhyLinked
+		return s.customer, "", anon, WhyLinked
 	case s.address != "":
-		return "", s.address, s.anon, WhyEmail
+		return "", s.address, anon, WhyEmail
 	case t.first[s.epoch] != "":
-		return t.first[s.epoch], "", s.anon, WhyLinked
+		return t.first[s.epoch], "", anon, WhyLinked
 	}
-	return "", "", s.anon, WhyAnonymous
+	return "", "", anon, WhyAnonymous
+}
+
+// anon is the anonymous ID of a stretch of time: to publish under where nobody
+// is known, and that a login ties.
+func (t timeline) anon(s segment) string {
+	if s.born == nil {
+		return t.id
+	}
+	return derive(t.id, s.born)
 }
 
 // derive is the anonymous ID of a new anonymous person on the device: stable,

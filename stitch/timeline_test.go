@@ -65,9 +65,7 @@ func TestCompactionChangesNoAnswer(t *testing.T) {
 		rules.SharedAfter = rapid.Int64Range(3, 20).Draw(t, "after")
 		var d DeviceState
 		for _, ev := range drawEvidence(t) {
-			if ev.Kind != EvCapture { // captures of one address are kept by their IDs
-				d.add(ev)
-			}
+			d.add(ev)
 		}
 		before := d.answers(&rules)
 		d.compact(rapid.Int64Range(0, 40).Draw(t, "before"), d.timeline("d1", &rules))
