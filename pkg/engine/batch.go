@@ -10,7 +10,20 @@ import (
 	"lockstitch/stitch"
 )
 
-// batch carries out one batch: read, fold, publish, compare-and-set, commit.
+// finish is how long a batch that is being published has, after its owner was
+// told to stop, to be remembered and committed as well.
+const finish = 2 * time.Second
+
+// outlast is a context that ends a while after its parent.
+func outlast(ctx context.Context) (context.Context, context.CancelFunc) {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(finish, cancel) })
+	return late, func() { stop(); cancel() }
+}
+
+// batch carries out one batch: read, fold, publish, compare-and-set, commit. One
+// that was published and not remembered is published again by the next owner:
+// that is for crashes, not for owners that are told to stop.
 func (o *Owner) batch(ctx context.Context, entries []Entry) error {
 	b := Batch{Records: len(entries), Oldest: entries[0].Time}
 	records, err := o.load(ctx, entries, &b)
@@ -20,6 +33,8 @@ func (o *Owner) batch(ctx context.Context, entries []Entry) error {
 	began := o.opt.Now()
 	out := o.fold(records, &b)
 	b.Fold = o.since(&began)
+	ctx, cancel := outlast(ctx)
+	defer cancel()
 	if len(out) > 0 {
 		if err := o.log.Publish(ctx, out); err != nil {
 			return err
