@@ -90,7 +90,10 @@ func (g *Group) Run(ctx context.Context) error {
 	}
 	defer m.feed.close()
 	facts, err := describeOne(ctx, m.feed.client, m.topic)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil: // told to stop before it had begun: no failure
+		return nil
+	case err != nil:
 		return err
 	}
 	// Commits outlive ctx: owners finish their batch after it ended.
