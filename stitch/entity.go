@@ -106,7 +106,7 @@ type PersonState struct {
 	Splits  []Edge                `cbor:"3,keyasint,omitempty"`  // evidence against it (To, Time)
 	Told    *Edge                 `cbor:"4,keyasint,omitempty"`  // the merge that Customer.io is told of
 	Into    string                `cbor:"5,keyasint,omitempty"`  // who takes over by it
-	Owned   []string              `cbor:"6,keyasint,omitempty"`  // addresses, sorted
+	Owned   map[string]int64      `cbor:"6,keyasint,omitempty"`  // addresses, with the log time of the last claim, Unix ms
 	Links   []string              `cbor:"7,keyasint,omitempty"`  // devices, in order of arrival (law identity.9)
 	Devices map[string]PushDevice `cbor:"8,keyasint,omitempty"`  // by device ID
 	Waiting *Message              `cbor:"9,keyasint,omitempty"`  // an identify that waits for its address

@@ -210,11 +210,11 @@ func TestWhatWaitsIsNotForgotten(t *testing.T) {
 
 // Law stream.3: what a customer hands over doesn't change with the customer.
 func TestAnEstateIsACopy(t *testing.T) {
-	p := PersonState{Owned: append(make([]string, 0, 4), "b"), Links: make([]string, 0, 4)}
+	p := PersonState{Owned: map[string]int64{"b": 1}, Links: make([]string, 0, 4)}
 	p.push("p1", PushDevice{Token: "t1"}, 9)
 	e := p.estate()
 	before := asJSON(e)
-	p.take(&Estate{Addresses: []string{"a"}, Links: []string{"d1"}, Devices: map[string]PushDevice{"p1": {Time: 1}}}, 9)
+	p.take(&Estate{Addresses: []string{"a"}, Links: []string{"d1"}, Devices: map[string]PushDevice{"p1": {Time: 1}}}, 2, 9)
 	if diff := cmp.Diff(before, asJSON(e)); diff != "" {
 		t.Error(diff)
 	}

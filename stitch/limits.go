@@ -68,13 +68,16 @@ func (p *PersonState) push(id string, d PushDevice, limit int) {
 	delete(p.Devices, oldest)
 }
 
-// own notes an address of the customer's. One beyond the limit isn't noted, but
-// asked each time: the address itself knows its owner.
-func (p *PersonState) own(address string, limit int) (news bool) {
-	i, found := slices.BinarySearch(p.Owned, address)
-	if found || len(p.Owned) >= limit {
+// own notes an address of the customer's, claimed now. One beyond the limit
+// isn't noted, but asked each time: the address itself knows its owner.
+func (p *PersonState) own(address string, now int64, limit int) (news bool) {
+	_, known := p.Owned[address]
+	if !known && len(p.Owned) >= limit {
 		return false
 	}
-	p.Owned = slices.Insert(p.Owned, i, address)
-	return true
+	if p.Owned == nil {
+		p.Owned = map[string]int64{}
+	}
+	p.Owned[address] = now
+	return !known
 }

@@ -154,7 +154,7 @@ func (s *step) offered(m *Message) {
 
 // estate is what the customer has, as a copy: what has left must not change.
 func (p *PersonState) estate() *Estate {
-	return &Estate{Addresses: slices.Clone(p.Owned), Links: slices.Clone(p.Links), Devices: maps.Clone(p.Devices)}
+	return &Estate{Addresses: slices.Sorted(maps.Keys(p.Owned)), Links: slices.Clone(p.Links), Devices: maps.Clone(p.Devices)}
 }
 
 // handOver gives who took over what this customer had and what is to be merged,
@@ -186,7 +186,7 @@ func (s *step) mergedIn(m *Message) {
 		}
 		return
 	}
-	if news, any := p.take(m.Estate, s.p.Rules.MaxDevices); any && p.away() {
+	if news, any := p.take(m.Estate, s.p.Clock, s.p.Rules.MaxDevices); any && p.away() {
 		s.handOver(m.Event, &news, nil)
 	}
 	if m.Pending != nil {
@@ -196,9 +196,9 @@ func (s *step) mergedIn(m *Message) {
 }
 
 // take adds another's estate to this customer's, and returns what was new of it.
-func (p *PersonState) take(e *Estate, limit int) (news Estate, any bool) {
+func (p *PersonState) take(e *Estate, now int64, limit int) (news Estate, any bool) {
 	for _, a := range e.Addresses {
-		if p.own(a, limit) {
+		if p.own(a, now, limit) {
 			news.Addresses = append(news.Addresses, a)
 		}
 	}

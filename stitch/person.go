@@ -126,13 +126,15 @@ func (s *step) link(m *Message) {
 
 // askAddress puts the event off until the address that it names has said whose
 // it is; what comes after it for this customer waits behind it, so that order
-// stays (law stream.4). An identify claims; any other trait only asks.
+// stays (law stream.4). An identify claims; any other trait only asks. What the
+// customer owns is claimed again now and then, or the address would be forgotten
+// while its owner is there.
 func (s *step) askAddress(m *Message) bool {
 	p, ev := s.e.Person, m.Event
 	if ev.Type != Identify || ev.Email == "" || m.Why == WhyEmail {
 		return false
 	}
-	if _, owned := slices.BinarySearch(p.Owned, ev.Email); owned {
+	if at, owned := p.Owned[ev.Email]; owned && at > s.p.Clock-s.p.Rules.KeepPerson/4 {
 		return false
 	}
 	p.Number++
@@ -153,12 +155,14 @@ func (s *step) claimed(m *Message) {
 	waiting, ev := p.Waiting, p.Waiting.Event
 	p.Waiting = nil
 	email := ev.Email
+	_, owned := p.Owned[email]
 	switch {
 	case !m.Granted:
+		delete(p.Owned, email)
 		email = ""
 		s.identity(ev, "address_refused", "owned_by_another", m.Customer)
-	case !m.Ask:
-		p.own(email, s.p.Rules.MaxDevices)
+	case owned || !m.Ask:
+		p.own(email, s.p.Clock, s.p.Rules.MaxDevices)
 	}
 	first := p.First == 0
 	s.publish(waiting, email)
