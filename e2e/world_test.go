@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -56,7 +57,7 @@ var sources = []string{"events.app", "events.web", "events.server", "events.comm
 // newWorld writes a configuration and has `topics apply` make the topics.
 func newWorld(t *testing.T, s setup) *world {
 	t.Helper()
-	w := &world{t: t, prefix: t.Name() + ".", hold: s.hold, file: filepath.Join(t.TempDir(), "lockstitch.yaml")}
+	w := &world{t: t, prefix: strings.Map(inNames, t.Name()) + "-" + rand.Text()[:6] + ".", hold: s.hold, file: filepath.Join(t.TempDir(), "lockstitch.yaml")}
 	w.configure(w.file, s, "e2e")
 	w.client = w.connect()
 	w.admin = kadm.NewClient(w.client)
@@ -296,4 +297,12 @@ func (w *world) rules() check.Rules {
 		Sink: w.prefix + "customerio.sink", Decisions: w.prefix + "stitch.decisions", DLQ: w.prefix + "stitch.dlq",
 		Authorities: w.prefixed("events.server", "events.commerce"), Trusted: w.prefixed("events.server"), Hold: w.hold,
 	}
+}
+
+// inNames keeps what topics may be called.
+func inNames(r rune) rune {
+	if strings.ContainsRune("/ '", r) {
+		return '-'
+	}
+	return r
 }
