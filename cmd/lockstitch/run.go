@@ -114,7 +114,7 @@ left behind. Orders are held for 2 s here instead of 10 min.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(c.out, "%d records in, %d out, in %.1f s\n", len(r.Input), len(r.Outputs), r.Took.Seconds())
+			fmt.Fprintf(c.out, "%d records in, %d out, in %.1f s\n", len(r.Sources), len(r.Outputs), r.Took.Seconds())
 			if err := r.Tell(c.out); err != nil {
 				return err
 			}

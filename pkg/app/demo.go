@@ -27,11 +27,11 @@ type Rehearsal struct {
 	Hold   time.Duration                    // of orders
 }
 
-// Result is what a rehearsal wrote.
+// Result is what a rehearsal read and wrote, each partition in order.
 type Result struct {
-	Input   map[string][]byte // source records by position, topic/partition/offset
-	Outputs []report.Record   // of sink, decisions and DLQ, each topic's partitions in order
-	Took    time.Duration     // from the first record in to the last outcome
+	Sources []kafka.Record
+	Outputs []kafka.Record // of sink, decisions and DLQ
+	Took    time.Duration  // from the first record in to the last outcome
 }
 
 // Run does it.
@@ -85,7 +85,7 @@ func (d *Rehearsal) through(ctx context.Context, a *App, timers *waiting, lines 
 		return nil, err
 	}
 	r := &Result{Took: time.Since(began)}
-	if r.Input, err = a.inputs(ctx); err != nil {
+	if r.Sources, err = a.Inputs(ctx); err != nil {
 		return nil, err
 	}
 	if r.Outputs, err = a.Outputs(ctx); err != nil {
@@ -144,32 +144,27 @@ func (a *App) settled(ctx context.Context, timers *waiting, ended <-chan error) 
 	return nil
 }
 
-// inputs reads the sources from their start.
-func (a *App) inputs(ctx context.Context) (map[string][]byte, error) {
-	all := map[string][]byte{}
+// Inputs reads the sources from their start.
+func (a *App) Inputs(ctx context.Context) ([]kafka.Record, error) {
+	var topics []string
 	for _, s := range a.sources {
-		for r, err := range kafka.Dump(ctx, a.conn, s.Topic) {
-			if err != nil {
-				return nil, err
-			}
-			all[fmt.Sprintf("%s/%d/%d", r.Topic, r.Partition, r.Offset)] = r.Value
-		}
+		topics = append(topics, s.Topic)
 	}
-	return all, nil
+	return a.dump(ctx, topics...)
 }
 
 // Outputs reads sink, decisions and DLQ from their start.
-func (a *App) Outputs(ctx context.Context) (all []report.Record, err error) {
-	for _, topic := range []string{a.topics.Sink, a.topics.Decisions, a.topics.DLQ} {
+func (a *App) Outputs(ctx context.Context) ([]kafka.Record, error) {
+	return a.dump(ctx, a.topics.Sink, a.topics.Decisions, a.topics.DLQ)
+}
+
+func (a *App) dump(ctx context.Context, topics ...string) (all []kafka.Record, err error) {
+	for _, topic := range topics {
 		for r, err := range kafka.Dump(ctx, a.conn, topic) {
 			if err != nil {
 				return nil, err
 			}
-			rec := report.Record{Topic: r.Topic, Key: string(r.Key), Value: r.Value, Headers: map[string]string{}}
-			for _, h := range r.Headers {
-				rec.Headers[h.Key] = string(h.Value)
-			}
-			all = append(all, rec)
+			all = append(all, r)
 		}
 	}
 	return all, nil
@@ -179,12 +174,21 @@ func (a *App) Outputs(ctx context.Context) (all []report.Record, err error) {
 // where to look next.
 func (r *Result) Tell(w io.Writer) error {
 	var s report.Summary
-	for _, o := range r.Outputs {
-		s.Add(o)
+	outputs := make([]report.Record, len(r.Outputs))
+	for i, o := range r.Outputs {
+		outputs[i] = report.Record{Topic: o.Topic, Key: string(o.Key), Value: o.Value, Headers: map[string]string{}}
+		for _, h := range o.Headers {
+			outputs[i].Headers[h.Key] = string(h.Value)
+		}
+		s.Add(outputs[i])
+	}
+	inputs := make(map[string][]byte, len(r.Sources))
+	for _, in := range r.Sources {
+		inputs[fmt.Sprintf("%s/%d/%d", in.Topic, in.Partition, in.Offset)] = in.Value
 	}
 	fmt.Fprintln(w)
 	if err := s.Finish().Write(w); err != nil {
 		return err
 	}
-	return report.Examples(w, r.Outputs, r.Input)
+	return report.Examples(w, outputs, inputs)
 }

@@ -416,18 +416,13 @@ func (st *stage) until(ctx context.Context, ok func() bool) error {
 
 // outputs reads what was published.
 func (st *stage) outputs(ctx context.Context) (all []kept, err error) {
-	t := st.app.topics
-	for _, topic := range []string{t.Sink, t.Decisions, t.DLQ} {
-		for r, err := range kafka.Dump(ctx, st.app.conn, topic) {
-			if err != nil {
-				return nil, err
-			}
-			k := keep(r.Topic, r.Key, r.Value, r.Headers)
-			if topic == t.Sink {
-				k.key = string(r.Key)
-			}
-			all = append(all, k)
+	records, err := st.app.Outputs(ctx)
+	for _, r := range records {
+		k := keep(r.Topic, r.Key, r.Value, r.Headers)
+		if r.Topic == st.app.topics.Sink {
+			k.key = string(r.Key)
 		}
+		all = append(all, k)
 	}
-	return all, nil
+	return all, err
 }
