@@ -74,7 +74,7 @@ type FactState struct {
 	Held      *Event     `cbor:"3,keyasint,omitempty"`
 	Origin    string     `cbor:"4,keyasint,omitempty"` // of the copy last published, and so on
 	Authority bool       `cbor:"5,keyasint,omitempty"`
-	Content   Hash       `cbor:"6,keyasint,omitempty"`
+	Content   Hash       `cbor:"6,keyasint,omitempty"` // of what it said
 	Time      int64      `cbor:"7,keyasint,omitempty"`
 	Source    Source     `cbor:"8,keyasint"`
 	Named     Names      `cbor:"9,keyasint"` // whom it named, for a nameless authority's copy

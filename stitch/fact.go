@@ -74,9 +74,17 @@ func (s *step) laterAuthority(ev *Event, nameless bool) {
 }
 
 // changedBy: other content and a later event time from the origin that was
-// published; the stream never goes backwards.
+// published; the stream never goes backwards. An order that is told again says
+// nothing new by being told later, so its time is no content here.
 func (f *FactState) changedBy(ev *Event) bool {
-	return ev.Origin == f.Origin && ev.Content != f.Content && ev.Time > f.Time
+	return ev.Origin == f.Origin && ev.said() != f.Content && ev.Time > f.Time
+}
+
+// said is what a fact's copy says, its time aside.
+func (ev *Event) said() (h Hash) {
+	sum := sha256.Sum256(ev.Attributes)
+	copy(h[:], sum[:])
+	return h
 }
 
 func (s *step) appCopy(ev *Event) {
@@ -132,7 +140,7 @@ func (s *step) publishFact(ev *Event, corrects string) {
 		s.outcome(f.Held, "suppressed", "authority_copy", ev.Source.String())
 	}
 	f.Status, f.Held = FactPublished, nil
-	f.Origin, f.Authority, f.Content, f.Time, f.Source = ev.Origin, ev.Fact.Authority, ev.Content, ev.Time, ev.Source
+	f.Origin, f.Authority, f.Content, f.Time, f.Source = ev.Origin, ev.Fact.Authority, ev.said(), ev.Time, ev.Source
 	f.Named = ev.names()
 	next := *ev
 	next.EventID, next.Raw, next.Notes = f.EventID, nil, nil
