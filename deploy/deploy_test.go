@@ -255,7 +255,7 @@ func TestRedisConf(t *testing.T) {
 	}
 	want := map[string]string{
 		"protected-mode": "no", "dir": "/data", "appendonly": "yes", "appendfsync": "everysec", "save": `""`,
-		"maxmemory": "1gb", "maxmemory-policy": "noeviction", "set-max-intset-entries": "512",
+		"maxmemory": "1gb", "maxmemory-policy": "noeviction",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("redis.conf (-want +got):\n%s", diff)

@@ -105,9 +105,10 @@ func (a *App) Run(ctx context.Context) (err error) {
 	}
 	a.closers = append(a.closers, monitor.Close)
 	checks := []metrics.Check{{Name: "kafka", Run: monitor.Ping}}
-	state, opened := a.redis(ctx)
+	state := store{make(chan *redis.State, 1)}
 	if !a.opt.NoProcess {
-		checks = append(checks, metrics.Check{Name: "redis", Run: opened.check})
+		checks = append(checks, metrics.Check{Name: "redis", Run: state.check})
+		g.Go(func() error { return a.open(ctx, state) })
 	}
 	if a.cfg.Metrics.Listen != "" {
 		server, err := a.metrics.Server(a.cfg.Metrics.Listen, a.cfg.Metrics.Pprof, checks...)
@@ -128,7 +129,7 @@ func (a *App) close() {
 }
 
 // work connects, and runs ingest and processors.
-func (a *App) work(ctx context.Context, monitor *kafka.Monitor, open func() (*redis.State, error)) error {
+func (a *App) work(ctx context.Context, monitor *kafka.Monitor, state store) error {
 	producer, err := a.producer(ctx)
 	if producer == nil {
 		return err
@@ -144,11 +145,7 @@ func (a *App) work(ctx context.Context, monitor *kafka.Monitor, open func() (*re
 	}
 	defer sources.Close()
 	g, ctx := errgroup.WithContext(ctx)
-	var state *redis.State
 	if !a.opt.NoProcess {
-		if state, err = open(); state == nil {
-			return err
-		}
 		g.Go(func() error { return a.process(ctx, producer, state, sources) })
 	}
 	if !a.opt.NoIngest {
@@ -197,47 +194,62 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// connection is a Redis that may not be there yet.
-type connection struct{ state chan *redis.State }
+// store is the Redis state, which may not be there yet.
+type store struct{ opened chan *redis.State }
 
-// check tells /ready whether Redis answers and is fit.
-func (c connection) check(ctx context.Context) error {
+// get returns the state; nil while it isn't there.
+func (s store) get() *redis.State {
 	select {
-	case s := <-c.state:
-		c.state <- s
-		return s.Check(ctx)
+	case r := <-s.opened:
+		s.opened <- r
+		return r
 	default:
-		return errors.New("not reached since the start")
+		return nil
 	}
 }
 
-// redis returns how to open the state, waiting for Redis, and what /ready asks.
-func (a *App) redis(ctx context.Context) (open func() (*redis.State, error), c connection) {
-	c = connection{make(chan *redis.State, 1)}
-	return func() (s *redis.State, err error) {
-		opt, err := Redis(a.cfg)
-		if err != nil {
-			return nil, err
-		}
-		opt.Embedded = a.opt.Embedded
-		opt.Trouble = func(err error) { a.log.Warn("redis: in the background", "error", err) }
-		final := func(err error) bool { return errors.Is(err, redis.ErrEviction) || errors.Is(err, redis.ErrEnvironment) }
-		err = a.insist(ctx, "waiting for Redis", func() error {
-			s, err = redis.Open(ctx, opt)
-			return err
-		}, final)
-		if err == nil && s != nil {
+// wait waits for the state; nil where ctx ended before.
+func (s store) wait(ctx context.Context) *redis.State {
+	select {
+	case r := <-s.opened:
+		s.opened <- r
+		return r
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// check tells /ready whether Redis answers and is fit.
+func (s store) check(ctx context.Context) error {
+	if r := s.get(); r != nil {
+		return r.Check(ctx)
+	}
+	return errors.New("not reached since the start")
+}
+
+// open opens the state, waiting for Redis as long as it is away.
+func (a *App) open(ctx context.Context, state store) error {
+	opt, err := Redis(a.cfg)
+	if err != nil {
+		return err
+	}
+	opt.Embedded = a.opt.Embedded
+	opt.Trouble = func(err error) { a.log.Warn("redis: in the background", "error", err) }
+	final := func(err error) bool { return errors.Is(err, redis.ErrEviction) || errors.Is(err, redis.ErrEnvironment) }
+	return a.insist(ctx, "waiting for Redis", func() error {
+		s, err := redis.Open(ctx, opt)
+		if err == nil {
 			a.closers = append(a.closers, func() { _ = s.Close() })
-			c.state <- s
+			state.opened <- s
 		}
-		return s, err
-	}, c
+		return err
+	}, final)
 }
 
 // ingest reads the sources into the journal.
 func (a *App) ingest(ctx context.Context, producer *kafka.Producer) error {
 	in := kafka.Ingest{
-		Conn: a.conn, ID: a.ingestGroup(), Sources: a.sources, Producer: producer,
+		Conn: a.conn, ID: a.ingestGroup(), Sources: a.sources, Producer: producer, Trouble: a.metrics.IngestTrouble,
 		Handle: func(_ context.Context, b kafka.Batch) ([]engine.Published, error) {
 			began := time.Now()
 			defer func() { a.metrics.Stage("decode", time.Since(began)) }()
@@ -259,7 +271,11 @@ func records(b kafka.Batch) []wire.Record {
 }
 
 // process owns journal partitions, as the group assigns them.
-func (a *App) process(ctx context.Context, producer *kafka.Producer, state *redis.State, sources engine.Sources) error {
+func (a *App) process(ctx context.Context, producer *kafka.Producer, opened store, sources engine.Sources) error {
+	state := opened.wait(ctx)
+	if state == nil {
+		return nil
+	}
 	_, group := Groups(a.cfg)
 	opt := engine.Options{
 		Environment: a.cfg.Environment, Rules: a.cfg.Rules(),
@@ -291,7 +307,7 @@ func (o observer) Folded(p int32, b engine.Batch) {
 }
 
 // poll measures what must be asked for: lag and memory.
-func (a *App) poll(ctx context.Context, monitor *kafka.Monitor, state *redis.State) {
+func (a *App) poll(ctx context.Context, monitor *kafka.Monitor, opened store) {
 	readings := a.readings()
 	for pause(ctx, 5*time.Second) == nil {
 		if lags, err := monitor.Lag(ctx, readings...); err == nil {
@@ -299,6 +315,7 @@ func (a *App) poll(ctx context.Context, monitor *kafka.Monitor, state *redis.Sta
 				a.metrics.Lag(l.Topic, l.Partition, l.Lag, l.End)
 			}
 		}
+		state := opened.get()
 		if state == nil {
 			continue
 		}

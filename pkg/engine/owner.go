@@ -20,7 +20,7 @@ var (
 	ErrNoHistory = errors.New("the state is gone, and the journal no longer reaches back to its start: " +
 		"restore Redis from a backup that is not older than the journal")
 	// ErrOtherLogic: the state was written by another version of the fold.
-	ErrOtherLogic = errors.New("the state or the journal was written by another version: run that version, or a newer one")
+	ErrOtherLogic = errors.New("the state or the journal was written by another version: run that version (docs/runbook.md)")
 	// ErrOtherEnvironment: the state belongs to another environment.
 	ErrOtherEnvironment = errors.New("the state was written by another environment: check the configured prefix and environment")
 )
@@ -145,12 +145,17 @@ func (o *Owner) own(ctx context.Context) error {
 	}
 }
 
+// idle is how long a partition without records or timers waits before it looks
+// whether Redis still has its state.
+const idle = 5 * time.Second
+
 // turn handles one batch, or an idle moment.
 func (o *Owner) turn(ctx context.Context) error {
-	rctx, cancel := ctx, context.CancelFunc(func() {})
+	wait := idle
 	if o.part.Timers() > 0 || !o.ruled {
-		rctx, cancel = context.WithTimeout(ctx, o.opt.Tick)
+		wait = o.opt.Tick
 	}
+	rctx, cancel := context.WithTimeout(ctx, wait)
 	entries, err := o.log.Read(rctx, o.pos.Applied, o.opt.Batch)
 	cancel()
 	if err != nil {

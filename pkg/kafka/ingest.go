@@ -59,6 +59,8 @@ type Ingest struct {
 	// It is called concurrently for several partitions, and again with the same
 	// batch after an error.
 	Handle func(ctx context.Context, b Batch) ([]engine.Published, error)
+	// Trouble hears of what failed and is tried again. May be nil.
+	Trouble func(error)
 	// Watch is how often topics are looked at (missing ones, new partitions); 0 for 5 s.
 	Watch time.Duration
 }
@@ -163,6 +165,9 @@ func (in *Ingest) persist(ctx context.Context, b Batch, what string, f func(cont
 		}
 		if ctx.Err() != nil {
 			break
+		}
+		if in.Trouble != nil {
+			in.Trouble(err)
 		}
 		in.Conn.logger().Error("kafka: "+what+" failed, trying again", "topic", b.Topic, "partition", b.Partition, "err", err)
 		sleep(ctx, wait)

@@ -30,7 +30,7 @@ var replies = []string{
 func classify(err error) trouble {
 	t := trouble{part: "other", kind: "failed"}
 	for _, part := range []string{"kafka", "redis"} {
-		if strings.HasPrefix(err.Error(), part+": ") {
+		if name, _, _ := strings.Cut(err.Error(), ":"); name == part || strings.HasPrefix(name, part+" ") {
 			t.part = part
 		}
 	}
@@ -82,6 +82,12 @@ func (m *Metrics) Trouble(p int32, err error) {
 		m.log.Warn("a journal partition waits, trying again",
 			"partition", p, "part", t.part, "kind", t.kind, "err", err, "not_logged", skipped)
 	}
+}
+
+// IngestTrouble counts a failure of ingest, which logs it itself.
+func (m *Metrics) IngestTrouble(err error) {
+	t := classify(err)
+	m.trouble.WithLabelValues(t.part, t.kind).Inc()
 }
 
 // speak reports whether this trouble is to be logged, and how many like it were

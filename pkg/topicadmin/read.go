@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -78,7 +79,7 @@ func written(ctx context.Context, adm *kadm.Client, name string) (int64, error) 
 
 // commits reports whether the group has an offset committed in the topic.
 func commits(ctx context.Context, adm *kadm.Client, group, topic string) (bool, error) {
-	offsets, err := adm.FetchOffsets(ctx, group)
+	offsets, err := fetchOffsets(ctx, adm, group)
 	if errors.Is(err, kerr.GroupIDNotFound) {
 		return false, nil
 	}
@@ -94,6 +95,22 @@ func commits(ctx context.Context, adm *kadm.Client, group, topic string) (bool, 
 		}
 	}
 	return false, nil
+}
+
+// fetchOffsets waits for a coordinator: a new cluster has none until the topic of
+// the offsets is made, and this request has it made.
+func fetchOffsets(ctx context.Context, adm *kadm.Client, group string) (kadm.OffsetResponses, error) {
+	for wait := 100 * time.Millisecond; ; wait *= 2 {
+		offsets, err := adm.FetchOffsets(ctx, group)
+		if !errors.Is(err, kerr.CoordinatorNotAvailable) || wait > 10*time.Second {
+			return offsets, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // sight is what can be seen of one topic.
