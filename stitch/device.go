@@ -152,8 +152,8 @@ func (s *step) tie(ev *Event, tl timeline) string {
 		return ""
 	}
 	anon := tl.anon(seg)
-	if told, ok := d.Tied[anon]; ok && d.canonical(told) != d.canonical(ev.User) {
-		return ""
+	if told, ok := d.Tied[anon]; ok && told != ev.User && (ev.Temporary || d.canonical(told) != d.canonical(ev.User)) {
+		return "" // a provisional customer may turn out to be another's
 	}
 	if d.Tied == nil {
 		d.Tied = map[string]string{}

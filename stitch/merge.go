@@ -70,10 +70,13 @@ func (p *PersonState) onward(id string, m *Message) (to string, ok bool) {
 }
 
 // aliased takes a merge in as evidence and follows it. outcome is false for a
-// merge that is no source record's own outcome (a provisional customer's).
+// merge that is no source record's own outcome: a provisional customer's, which
+// is merged once, and so is no evidence where that has happened.
 func (s *step) aliased(m *Message, outcome bool) {
 	p, e := s.e.Person, *m.Merge
-	p.addMerge(e)
+	if outcome || !p.away() {
+		p.addMerge(e)
+	}
 	if p.away() {
 		s.mergedAlready(m.Event, e, outcome)
 		return
@@ -180,6 +183,7 @@ func (s *step) handOver(ev *Event, estate *Estate, pending *Pending) {
 func (s *step) mergedIn(m *Message) {
 	p := s.e.Person
 	if m.Merge.From == m.Merge.To {
+		s.cancel(m.Merge.From)
 		s.apart(m)
 		if to, ok := p.onward(s.key.ID, m); ok {
 			s.forward(m, to)
@@ -254,6 +258,20 @@ func (s *step) passOn(t Pending) bool {
 	t.Via = append(slices.Clone(t.Via), s.key.ID)
 	s.send(Message{Kind: MsgTakeOver, To: Key{Kind: KindCustomer, ID: p.Into}, Pending: &t, Event: t.Cause})
 	return true
+}
+
+// cancel drops the merge of a customer who was split off before it was sent.
+func (s *step) cancel(customer string) {
+	p := s.e.Person
+	p.Pending = slices.DeleteFunc(p.Pending, func(t Pending) bool {
+		if t.Customer != customer {
+			return false
+		}
+		s.identity(t.Cause, "merge_cancelled", "split", customer)
+		s.unmerged(t.Cause, t.Owes, "split")
+		return true
+	})
+	s.armPending()
 }
 
 func (s *step) armPending() {

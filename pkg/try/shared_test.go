@@ -3,6 +3,7 @@ package try_test
 import (
 	"bytes"
 	"encoding/json"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -88,8 +89,8 @@ func defaultIngest(t *testing.T) (*wire.Ingest, stitch.Rules) {
 	return in, cfg.Rules()
 }
 
-// tryFile tries a file and encodes what comes out, as the checker reads it.
-func tryFile(t *testing.T, path string, partitions int) (all []check.Output) {
+// tryFile is what comes out of a file.
+func tryFile(t *testing.T, path string, partitions int) []check.Output {
 	t.Helper()
 	in, rules := defaultIngest(t)
 	lines := func(yield func(try.Line, error) bool) {
@@ -99,6 +100,12 @@ func tryFile(t *testing.T, path string, partitions int) (all []check.Output) {
 			}
 		}
 	}
+	return outputsOf(t, in, rules, partitions, lines)
+}
+
+// outputsOf is what comes out, as the checker reads it.
+func outputsOf(t *testing.T, in *wire.Ingest, rules stitch.Rules, partitions int, lines iter.Seq2[try.Line, error]) (all []check.Output) {
+	t.Helper()
 	topics := map[engine.Topic]string{
 		engine.TopicSink: "customerio.sink", engine.TopicDecisions: "stitch.decisions", engine.TopicDLQ: "stitch.dlq",
 	}
