@@ -87,40 +87,29 @@ func (e *Entity) claimSource(c []byte) Source {
 	}
 }
 
-// collapsed reports whether the event repeats the last published one of its
-// collapse key within the window (law duplicates.5), and remembers it if not.
-func (e *Entity) collapsed(ev *Event) (other Source, repeat bool) {
-	if ev.Collapse == nil {
-		return Source{}, false
-	}
-	last, ok := e.Collapse[ev.Collapse.Key]
-	if ok && last.Content == ev.Collapse.Content && abs(ev.Time-last.Time) <= ev.Collapse.Window {
-		return last.Source, true
-	}
-	if e.Collapse == nil {
-		e.Collapse = map[string]Collapsed{}
-	}
-	e.Collapse[ev.Collapse.Key] = Collapsed{Content: ev.Collapse.Content, Time: ev.Time, Source: ev.Source}
-	e.trimCollapse()
-	return Source{}, false
-}
-
-// maxCollapse bounds the keys that an entity remembers: carts of one person
+// maxCollapse bounds the acts that an entity remembers: carts of one person
 // within seconds of each other.
 const maxCollapse = 16
 
-func (e *Entity) trimCollapse() {
-	if len(e.Collapse) <= maxCollapse {
-		return
+// collapsed reports whether the event repeats the one last published of the same
+// key and content within the window (law duplicates.5), and remembers it if not.
+func (e *Entity) collapsed(ev *Event) (other Source, repeat bool) {
+	c := ev.Collapse
+	if c == nil {
+		return Source{}, false
 	}
-	oldest := ""
-	for k, c := range e.Collapse {
-		o := e.Collapse[oldest]
-		if oldest == "" || c.Time < o.Time || c.Time == o.Time && k < oldest {
-			oldest = k
+	i := slices.IndexFunc(e.Collapse, func(o Collapsed) bool { return o.Key == c.Key && o.Content == c.Content })
+	if i >= 0 {
+		if last := e.Collapse[i]; abs(ev.Time-last.Time) <= c.Window {
+			return last.Source, true
 		}
+		e.Collapse = slices.Delete(e.Collapse, i, i+1)
 	}
-	delete(e.Collapse, oldest)
+	e.Collapse = append(e.Collapse, Collapsed{Key: c.Key, Content: c.Content, Time: ev.Time, Source: ev.Source})
+	if len(e.Collapse) > maxCollapse {
+		e.Collapse = slices.Delete(e.Collapse, 0, 1)
+	}
+	return Source{}, false
 }
 
 func abs(x int64) int64 {

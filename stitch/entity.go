@@ -3,14 +3,14 @@ package stitch
 // Entity is the whole state of one device, fact or person. It is a value of the
 // fold: only messages to it change it, and its encoding is deterministic.
 type Entity struct {
-	Touched  int64                `cbor:"1,keyasint,omitempty"` // log time of the last message, Unix ms
-	Timer    Timer                `cbor:"2,keyasint"`
-	Claims   []byte               `cbor:"3,keyasint,omitempty"` // packed, see claims.go
-	Topics   []string             `cbor:"4,keyasint,omitempty"` // source topics that claims refer to
-	Collapse map[string]Collapsed `cbor:"5,keyasint,omitempty"` // by collapse key: the last one published
-	Device   *DeviceState         `cbor:"6,keyasint,omitempty"`
-	Fact     *FactState           `cbor:"7,keyasint,omitempty"`
-	Person   *PersonState         `cbor:"8,keyasint,omitempty"`
+	Touched  int64        `cbor:"1,keyasint,omitempty"` // log time of the last message, Unix ms
+	Timer    Timer        `cbor:"2,keyasint"`
+	Claims   []byte       `cbor:"3,keyasint,omitempty"` // packed, see claims.go
+	Topics   []string     `cbor:"4,keyasint,omitempty"` // source topics that claims refer to
+	Collapse []Collapsed  `cbor:"5,keyasint,omitempty"` // in the order of publishing
+	Device   *DeviceState `cbor:"6,keyasint,omitempty"`
+	Fact     *FactState   `cbor:"7,keyasint,omitempty"`
+	Person   *PersonState `cbor:"8,keyasint,omitempty"`
 }
 
 // waits reports that a timer or an address is still to be heard of, for records
@@ -19,9 +19,10 @@ func (e *Entity) waits() bool {
 	return e.Timer != (Timer{}) || e.Person != nil && e.Person.Waiting != nil
 }
 
-// Collapsed is the last published event of a collapse key.
+// Collapsed is the last published event of a collapse key and content.
 type Collapsed struct {
 	_       struct{} `cbor:",toarray"`
+	Key     string
 	Content Hash
 	Time    int64 // event time, Unix ms
 	Source  Source
