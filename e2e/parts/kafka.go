@@ -85,8 +85,10 @@ func format(ctx context.Context, libs, conf, data string) error {
 	}
 	var id [16]byte
 	rand.Read(id[:])
+	// One argument with its name: one in 64 of these IDs begins with a dash.
+	cluster := "--cluster-id=" + base64.RawURLEncoding.EncodeToString(id[:])
 	tool := exec.CommandContext(ctx, "java", "-Xmx256m", "-cp", filepath.Join(libs, "*"), "kafka.tools.StorageTool",
-		"format", "--standalone", "-t", base64.RawURLEncoding.EncodeToString(id[:]), "-c", conf)
+		"format", "--standalone", cluster, "-c", conf)
 	if text, err := tool.CombinedOutput(); err != nil {
 		return fmt.Errorf("formatting %s for kafka: %w\n%s", data, err, text)
 	}
