@@ -26,7 +26,7 @@ func TestKillsAtFullSpeed(t *testing.T) {
 	second = w.start("run", "--only", "process") // a rebalance
 	w.published(w.ends("customerio.sink") + 500)
 	all.kill() // ingest as well
-	all = w.start("run")
+	w.start("run")
 	w.published(w.ends("customerio.sink") + 500)
 	third := w.start("run", "--only", "process") // another, without a death
 	third.isReady()
