@@ -27,7 +27,7 @@ type hostile struct {
 	*rand.Rand
 	now, began time.Time // began: what is in sent
 	sent       map[string][][]byte
-	splits     bool            // splits of merges, else provisional customers: what comes of both, the checker can't know
+	splits     bool            // circles and splits of merges, else provisional customers: what comes of both, the checker can't know
 	nameless   map[string]bool // orders of which a copy names nobody
 }
 
@@ -99,7 +99,10 @@ func (h *hostile) what(ev map[string]any, topic string) {
 			ev["traits"] = map[string]any{"email": h.pick("a@x.example", "B@x.example "), "plan": h.IntN(3)}
 		}
 	case 3:
-		ev["type"], ev["userId"], ev["previousId"] = "alias", h.pick("c1", "c2", "c3"), h.pick("c1", "c2", "c3", "d1", "d2", "tmp-1")
+		ev["type"], ev["userId"], ev["previousId"] = "alias", h.pick("c1", "c2"), h.pick("c2", "c3", "d1", "d2", "tmp-1")
+		if h.splits {
+			ev["userId"], ev["previousId"] = h.pick("c1", "c2", "c3"), h.pick("c1", "c2", "c3", "d1", "d2")
+		}
 	case 4:
 		track("user_logged_out", nil)
 	case 5:
