@@ -35,7 +35,6 @@ type Message struct {
 	Link     string   `cbor:"10,keyasint,omitempty"` // of a login: the device that it links
 	Merge    *Edge    `cbor:"11,keyasint,omitempty"` // of MsgMerge, MsgMerged, and of an alias sent on: the edge
 	Customer string   `cbor:"12,keyasint,omitempty"` // of claims
-	Address  string   `cbor:"13,keyasint,omitempty"`
 	Granted  bool     `cbor:"14,keyasint,omitempty"`
 	Lead     bool     `cbor:"15,keyasint,omitempty"` // the address has sink records of its own
 	Estate   *Estate  `cbor:"16,keyasint,omitempty"` // of MsgMerged to a customer: what From had
