@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,11 +41,18 @@ func (w *world) copy(ctx context.Context, name string, hops int) (m measured, er
 	if m.records, err = w.held(ctx, sources); err != nil {
 		return m, err
 	}
+	before, err := cpu(w.copying())
+	if err != nil {
+		return m, err
+	}
 	g, gctx := errgroup.WithContext(ctx)
 	for i := range hops {
 		g.Go(func() error { return w.hop(gctx, path[i], path[i+1][0], m.records) })
 	}
 	if err := g.Wait(); err != nil {
+		return m, err
+	}
+	if m.cpu, err = spent(w.copying(), before); err != nil {
 		return m, err
 	}
 	if m.took, err = w.span(ctx, path[1], path[hops]); err != nil {
@@ -58,6 +66,11 @@ func (w *world) copy(ctx context.Context, name string, hops int) (m measured, er
 		topics = append(topics, between)
 	}
 	return m, w.forget(ctx, topics...)
+}
+
+// copying are the processes of a bare copy; this one is the copier.
+func (w *world) copying() map[string]int {
+	return map[string]int{"copier": os.Getpid(), "kafka": w.kafka.PID()}
 }
 
 // held is how many records topics hold; nothing here is written in transactions.

@@ -37,3 +37,12 @@ func cpu(pids map[string]int) (map[string]time.Duration, error) {
 	}
 	return all, nil
 }
+
+// spent is the CPU time since before; a process that wasn't there then spent all of it.
+func spent(pids map[string]int, before map[string]time.Duration) (map[string]time.Duration, error) {
+	all, err := cpu(pids)
+	for name := range all {
+		all[name] -= before[name]
+	}
+	return all, err
+}

@@ -111,13 +111,8 @@ func (j *job) backlog(ctx context.Context, profile string) (m measured, err erro
 	if m.took, err = j.w.span(ctx, []string{j.journal()}, j.outputs()); err != nil {
 		return m, err
 	}
-	after, err := cpu(j.w.processes(j.cmd.Process.Pid))
-	if err != nil {
+	if m.cpu, err = spent(j.w.processes(j.cmd.Process.Pid), j.before); err != nil {
 		return m, err
-	}
-	m.cpu = map[string]time.Duration{}
-	for name, t := range after {
-		m.cpu[name] = t - j.before[name]
 	}
 	full, err := j.w.memory(ctx)
 	m.redis = full - j.empty

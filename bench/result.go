@@ -19,7 +19,7 @@ const firstBar = 0.12
 type measured struct {
 	records int64
 	took    time.Duration
-	cpu     map[string]time.Duration // of the full job, by process
+	cpu     map[string]time.Duration // by process
 	redis   int64                    // bytes, of the full job
 }
 
@@ -36,7 +36,8 @@ type result struct {
 
 	Ratio      []float64            `json:"ratio_to_copy"`
 	RatioHops  []float64            `json:"ratio_to_two_hops"`
-	CPU        map[string][]float64 `json:"cpu_us_per_record"`
+	CPU        map[string][]float64 `json:"cpu_us_per_record"`       // by measurement and process
+	CPURatio   []float64            `json:"cpu_of_copy_to_full_job"` // all processes together
 	RedisBytes []float64            `json:"redis_bytes_per_million"`
 
 	Rate    float64 `json:"latency_rate_per_second"`
@@ -50,13 +51,23 @@ func (r *result) add(one, two, full measured) {
 	r.Job = append(r.Job, full.rate())
 	r.Ratio = append(r.Ratio, full.rate()/one.rate())
 	r.RatioHops = append(r.RatioHops, full.rate()/two.rate())
+	r.CPURatio = append(r.CPURatio, r.cost("copy", one)/r.cost("full job", full))
+	r.RedisBytes = append(r.RedisBytes, float64(full.redis)*1e6/float64(full.records))
+}
+
+// cost notes the CPU time that a measurement took, and returns that of all
+// processes together, µs a record.
+func (r *result) cost(name string, m measured) (sum float64) {
 	if r.CPU == nil {
 		r.CPU = map[string][]float64{}
 	}
-	for name, t := range full.cpu {
-		r.CPU[name] = append(r.CPU[name], t.Seconds()*1e6/float64(full.records))
+	for process, t := range m.cpu {
+		us := t.Seconds() * 1e6 / float64(m.records)
+		key := name + ", " + process
+		r.CPU[key] = append(r.CPU[key], us)
+		sum += us
 	}
-	r.RedisBytes = append(r.RedisBytes, float64(full.redis)*1e6/float64(full.records))
+	return sum
 }
 
 func median(all []float64) float64 {
@@ -93,6 +104,7 @@ func (r *result) print(out io.Writer, asJSON bool) error {
 	for _, name := range slices.Sorted(maps.Keys(r.CPU)) {
 		row("CPU µs a record, "+name, "%.1f", r.CPU[name])
 	}
+	row("CPU of bare copy to full job", "%.3f", r.CPURatio)
 	row("Redis bytes for a million records", "%.0f", r.RedisBytes)
 	if err := w.Flush(); err != nil {
 		return err
