@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -67,6 +68,9 @@ func DecodeMessage(value []byte) (*stitch.Message, error) {
 // states are equal bytes. v is a value of the fold: numbers, texts, bytes, and
 // maps, lists and structs of them. It panics on any other, a programmer's error.
 func MarshalState(v any) []byte {
+	if s, p := shapeOf(v); s != nil && p != nil {
+		return s.marshal(p)
+	}
 	var buf bytes.Buffer
 	buf.Grow(512)
 	buf.WriteByte(formatVersion)
@@ -85,6 +89,12 @@ func UnmarshalState(b []byte, v any) error {
 		return &NewerError{b[0]}
 	case b[0] != formatVersion:
 		return fmt.Errorf("wire: bytes of no format version: expected %d", formatVersion)
+	}
+	if s, p := shapeOf(v); s != nil && p != nil {
+		if s.unmarshal(b[1:], p) {
+			return nil
+		}
+		reflect.ValueOf(v).Elem().SetZero() // of what was read before it failed
 	}
 	if err := decodeMode.Unmarshal(b[1:], v); err != nil {
 		return fmt.Errorf("wire: damaged, or of a newer program: %w", err)
