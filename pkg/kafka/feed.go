@@ -47,7 +47,18 @@ type queue struct {
 	bytes   int64
 	paused  bool
 	err     error
+	last    time.Time // of the last read that got something,
+	many    bool      // which was a lot
 }
+
+// Under load a batch of an owner costs the least when it is large: an entity is
+// remembered once for all of its messages, and the brokers get fewer and larger
+// writes. So after a read of gatherFrom records the next one waits until there is a
+// whole batch, for gatherFor since the last one at most. At low load nobody waits.
+const (
+	gatherFrom = 64
+	gatherFor  = 50 * time.Millisecond
+)
 
 // fetch limits: of one partition in one answer (a larger record still comes), and of one answer.
 const (
@@ -117,6 +128,9 @@ func (f *feed) read(ctx context.Context, q *queue, from int64, max int) ([]engin
 	for {
 		if q.want(from) {
 			f.wake()
+		}
+		if q.gathers(ctx, max) {
+			continue
 		}
 		entries, err := q.take(max, f.buffer, f.resume)
 		if len(entries) > 0 || err != nil {
@@ -211,6 +225,25 @@ func (q *queue) want(from int64) (jump bool) {
 	return true
 }
 
+// gathers waits for more where that is worth it, and reports whether it did.
+func (q *queue) gathers(ctx context.Context, max int) bool {
+	q.mu.Lock()
+	left := gatherFor - time.Since(q.last)
+	enough := !q.many || len(q.entries) == 0 || len(q.entries) >= max || q.paused || q.err != nil
+	q.mu.Unlock()
+	if enough || left <= 0 || ctx.Err() != nil {
+		return false
+	}
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-q.ready:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return true
+}
+
 // take returns what is there, and lets the partition go on once half of the
 // buffer is free.
 func (q *queue) take(max int, buffer int64, resume func(int32)) ([]engine.Entry, error) {
@@ -230,6 +263,7 @@ func (q *queue) take(max int, buffer int64, resume func(int32)) ([]engine.Entry,
 	}
 	if n > 0 {
 		q.at = out[n-1].Offset + 1
+		q.last, q.many = time.Now(), n >= gatherFrom
 	}
 	if q.paused && q.bytes <= buffer/2 {
 		q.paused = false
