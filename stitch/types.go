@@ -1,9 +1,6 @@
 package stitch
 
-import (
-	"fmt"
-	"strconv"
-)
+import "strconv"
 
 // Kind is what an entity is.
 type Kind byte
@@ -49,8 +46,12 @@ type Source struct {
 }
 
 // String is the form of the header ls-source: topic/partition/offset.
-func (s Source) String() string {
-	return s.Topic + "/" + strconv.Itoa(int(s.Partition)) + "/" + strconv.FormatInt(s.Offset, 10)
+func (s Source) String() string { return string(s.Append(make([]byte, 0, 64))) }
+
+// Append appends what String returns.
+func (s Source) Append(b []byte) []byte {
+	b = strconv.AppendInt(append(append(b, s.Topic...), '/'), int64(s.Partition), 10)
+	return strconv.AppendInt(append(b, '/'), s.Offset, 10)
 }
 
 // Place says who wrote a record: the sender's partition, the offset of the
@@ -65,8 +66,13 @@ type Place struct {
 }
 
 // String is the form of the header ls-place: sender/partition/offset/index.
-func (p Place) String() string {
-	return fmt.Sprintf("%s/%d/%d/%d", p.Sender, p.Partition, p.Offset, p.Index)
+func (p Place) String() string { return string(p.Append(make([]byte, 0, 64))) }
+
+// Append appends what String returns.
+func (p Place) Append(b []byte) []byte {
+	b = strconv.AppendInt(append(append(b, p.Sender...), '/'), int64(p.Partition), 10)
+	b = strconv.AppendInt(append(b, '/'), p.Offset, 10)
+	return strconv.AppendInt(append(b, '/'), int64(p.Index), 10)
 }
 
 // From is the sender's partition, the key under which receivers keep the

@@ -181,8 +181,15 @@ func (o *Owner) remember(ctx context.Context) error {
 		Logic: stitch.Logic, Meta: wire.MarshalState(&o.part.Meta),
 	}
 	entities, timers := o.part.Changes()
+	d.Set = make([]KV, 0, len(entities))
+	values := o.values[:0]
 	for _, k := range entities {
-		d.Set = append(d.Set, KV{Key: k.String(), Value: wire.MarshalState(o.part.Entity(k))})
+		start := len(values)
+		values = wire.AppendState(values, o.part.Entity(k))
+		d.Set = append(d.Set, KV{Key: k.String(), Value: values[start:len(values):len(values)]})
+	}
+	if o.values = nil; cap(values) <= 1<<20 { // what one large batch took isn't kept for ever
+		o.values = values
 	}
 	for _, k := range timers {
 		d.Timers = append(d.Timers, TimerChange{Key: k.String(), Timer: o.part.Timer(k)})

@@ -20,6 +20,7 @@ type Journal struct {
 // source topic's ID, for places.
 func (j *Journal) Records(sender string, recs []wire.Record) []Published {
 	out := make([]Published, 0, len(recs))
+	var m stitch.Message // of one record after the other: it is encoded at once
 	for i := range recs {
 		ev, dead := j.Ingest.Decode(recs[i])
 		if j.Decoded != nil {
@@ -29,7 +30,8 @@ func (j *Journal) Records(sender string, recs []wire.Record) []Published {
 		if dead != nil {
 			o.Dead = dead
 		} else {
-			o.Message = message(ev, o.Place)
+			m = message(ev, o.Place)
+			o.Message = &m
 			j.count(ev)
 		}
 		out = append(out, Encode(&o))
@@ -45,7 +47,7 @@ func (j *Journal) count(ev *stitch.Event) {
 
 // message is the event as a message to the entity that must see it first. An
 // authority's copy that names nobody goes to its fact, which always is an entity.
-func message(ev *stitch.Event, place stitch.Place) *stitch.Message {
+func message(ev *stitch.Event, place stitch.Place) stitch.Message {
 	to, _ := ev.Route()
-	return &stitch.Message{Kind: stitch.MsgEvent, To: to, Place: place, Event: ev}
+	return stitch.Message{Kind: stitch.MsgEvent, To: to, Place: place, Event: ev}
 }

@@ -90,6 +90,7 @@ type Owner struct {
 	ruled     bool  // rules in force were compared with ours
 	pacing    pacing
 	outputs   []stitch.Output // of the batch, reused
+	values    []byte          // of the batch's states, reused
 }
 
 // NewOwner makes an owner of journal partition p; Run starts it.

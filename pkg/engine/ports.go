@@ -33,6 +33,7 @@ type State interface {
 	// Swap writes the delta and moves the head from d.Base to d.Next, only if the
 	// head stands at d.Base with the same logic. A head already at d.Next counts as
 	// done (the reply of an earlier try was lost). moved=false: somebody else has it.
+	// The delta is the caller's again when it returns.
 	Swap(ctx context.Context, p int32, d Delta) (moved bool, err error)
 	// Begin starts a new, empty generation at h.Position, only if the head is still
 	// at old (zero Position: there is no head). It then removes other generations'

@@ -10,5 +10,6 @@ import (
 // part of the journal's format: with another function, or another n, messages
 // would go past the state of their entities.
 func PartitionOf(key stitch.Key, n int) int32 {
-	return int32(xxhash.Sum64String(key.String()) % uint64(n))
+	var b [64]byte
+	return int32(xxhash.Sum64(append(append(b[:0], byte(key.Kind), ':'), key.ID...)) % uint64(n)) // of key.String()
 }

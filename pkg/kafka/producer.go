@@ -295,6 +295,11 @@ func (p *Producer) records(out []engine.Published) (recs []*kgo.Record, total in
 	p.mu.Unlock()
 	block := make([]kgo.Record, len(out))
 	recs = make([]*kgo.Record, len(out))
+	n := 0
+	for i := range out {
+		n += len(out[i].Headers)
+	}
+	all := make([]kgo.RecordHeader, 0, n)
 	for i := range out {
 		o := &out[i]
 		size := Size(o)
@@ -304,7 +309,7 @@ func (p *Producer) records(out []engine.Published) (recs []*kgo.Record, total in
 		total += int64(size)
 		r := &block[i]
 		r.Topic, r.Key, r.Value = p.topics.Name(o.Topic), o.Key, o.Value
-		r.Headers = headers(o.Headers)
+		r.Headers, all = headers(all, o.Headers)
 		if o.Topic == engine.TopicJournal {
 			r.Partition = engine.PartitionOf(o.Entity, p.partitions)
 		}
@@ -313,15 +318,16 @@ func (p *Producer) records(out []engine.Published) (recs []*kgo.Record, total in
 	return recs, total, nil
 }
 
-func headers(in []stitch.Header) []kgo.RecordHeader {
+// headers appends to all, which has room, and returns what it appended.
+func headers(all []kgo.RecordHeader, in []stitch.Header) (these, more []kgo.RecordHeader) {
 	if len(in) == 0 {
-		return nil
+		return nil, all
 	}
-	out := make([]kgo.RecordHeader, len(in))
-	for i, h := range in {
-		out[i] = kgo.RecordHeader{Key: h.Key, Value: h.Value}
+	start := len(all)
+	for _, h := range in {
+		all = append(all, kgo.RecordHeader{Key: h.Key, Value: h.Value})
 	}
-	return out
+	return all[start:len(all):len(all)], all
 }
 
 // Close waits for what is in flight until ctx ends, then closes.

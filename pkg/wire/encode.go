@@ -63,24 +63,51 @@ func EncodeSink(dst []byte, place stitch.Place, s *stitch.Sink) (key, value []by
 	}
 	start := len(dst)
 	dst = appendOperation(dst, s)
-	h := make(headerList, 0, 7)
-	h.add(HeaderSource, s.Source.String())
-	h.add(HeaderPlace, place.String())
+	h := newHeaders(7)
+	key = h.keep(append(h.text, s.Person.Key()...))
+	h.set(HeaderSource, s.Source.Append(h.text))
+	h.set(HeaderPlace, place.Append(h.text))
 	h.add(HeaderMessage, s.MessageID)
 	if s.EventID != (stitch.ULID{}) {
-		h.add(HeaderEvent, ulid.ULID(s.EventID).String())
+		h.set(HeaderEvent, appendULID(h.text, s.EventID))
 	}
 	h.add(HeaderOrder, s.Order)
 	h.add(HeaderWhy, s.Why.String())
 	h.add(HeaderCorrects, s.Corrects)
-	return []byte(s.Person.Key()), dst[start:], h
+	return key, dst[start:], h.list
 }
 
-type headerList []stitch.Header
+func appendULID(b []byte, id stitch.ULID) []byte {
+	b = append(b, make([]byte, ulid.EncodedSize)...)
+	_ = ulid.ULID(id).MarshalTextTo(b[len(b)-ulid.EncodedSize:]) // it fits
+	return b
+}
+
+// headerList is a record's headers. Their values stand one after the other in one
+// piece of memory; a value never grows into the next.
+type headerList struct {
+	list []stitch.Header
+	text []byte // what is written next begins at its end
+}
+
+func newHeaders(n int) headerList {
+	return headerList{list: make([]stitch.Header, 0, n), text: make([]byte, 0, 32*n)}
+}
+
+// keep takes text that was appended to h.text, and returns what was appended.
+func (h *headerList) keep(text []byte) []byte {
+	start := len(h.text)
+	h.text = text
+	return text[start:len(text):len(text)]
+}
+
+func (h *headerList) set(name string, text []byte) {
+	h.list = append(h.list, stitch.Header{Key: name, Value: h.keep(text)})
+}
 
 func (h *headerList) add(name, value string) {
 	if value != "" {
-		*h = append(*h, stitch.Header{Key: name, Value: []byte(value)})
+		h.set(name, append(h.text, value...))
 	}
 }
 
@@ -96,7 +123,7 @@ func appendOperation(dst []byte, s *stitch.Sink) []byte {
 	case stitch.ActEvent, stitch.ActPage, stitch.ActScreen:
 		dst = appendText(append(dst, `,"name":`...), s.Name)
 		dst = append(dst, `,"id":"`...)
-		dst = append(append(dst, ulid.ULID(s.EventID).String()...), '"')
+		dst = append(appendULID(dst, s.EventID), '"')
 		dst = appendSeconds(append(dst, `,"timestamp":`...), s.Time)
 		if len(s.Attributes) > 0 {
 			dst = append(append(dst, `,"attributes":`...), s.Attributes...)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
+	"sync"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -65,16 +67,30 @@ func DecodeMessage(value []byte) (*stitch.Message, error) {
 }
 
 // MarshalState encodes a state, such as an entity's, deterministically: equal
-// states are equal bytes. v is a value of the fold: numbers, texts, bytes, and
-// maps, lists and structs of them. It panics on any other, a programmer's error.
+// states are equal bytes. v points to a value of the fold: numbers, texts, bytes,
+// and maps, lists and structs of them. It panics on any other, a programmer's error.
 func MarshalState(v any) []byte {
-	if s, p := shapeOf(v); s != nil && p != nil {
-		return s.marshal(p)
+	buf := scratch.Get().(*[]byte)
+	b := AppendState((*buf)[:0], v)
+	out := slices.Clone(b)
+	if cap(b) <= 1<<16 { // one that a huge state blew up is left to the collector
+		*buf = b
+		scratch.Put(buf)
 	}
-	var buf bytes.Buffer
-	buf.Grow(512)
-	buf.WriteByte(formatVersion)
-	if err := encodeMode.MarshalToBuffer(v, &buf); err != nil {
+	return out
+}
+
+// scratch are buffers to encode into, so that what is kept is as long as it has to be.
+var scratch = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
+
+// AppendState appends what MarshalState returns.
+func AppendState(b []byte, v any) []byte {
+	b = append(b, formatVersion)
+	if s, p := shapeOf(v); s != nil && p != nil {
+		return s.append(b, p)
+	}
+	buf := bytes.NewBuffer(b)
+	if err := encodeMode.MarshalToBuffer(v, buf); err != nil {
 		panic("wire: a value of the fold that CBOR can't hold: " + err.Error())
 	}
 	return buf.Bytes()

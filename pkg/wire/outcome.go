@@ -34,10 +34,11 @@ func EncodeDecision(place stitch.Place, d *stitch.Decision) EncodedRecord {
 		v = appendText(v, f.value)
 	}
 	v[0] = '{'
-	h := make(headerList, 0, 2)
+	h := newHeaders(4)
+	key := h.keep(append(h.text, d.Key...))
 	h.add(HeaderSource, source)
-	h.add(HeaderPlace, place.String())
-	return EncodedRecord{Key: []byte(d.Key), Value: append(v, '}'), Headers: h}
+	h.set(HeaderPlace, place.Append(h.text))
+	return EncodedRecord{Key: key, Value: append(v, '}'), Headers: h.list}
 }
 
 // maxErrorText bounds the header ls-error, in bytes: a record can be wrong in
@@ -47,13 +48,13 @@ const maxErrorText = 16 << 10
 // EncodeDead encodes a record of the DLQ: the original key, value and headers
 // untouched, and after these where it came from and all that is wrong with it.
 func EncodeDead(place stitch.Place, dead *stitch.DeadLetter) EncodedRecord {
-	h := make(headerList, 0, len(dead.Raw.Headers)+4)
-	h = append(h, dead.Raw.Headers...)
-	h.add(HeaderSource, dead.Source.String())
-	h.add(HeaderPlace, place.String())
+	h := newHeaders(len(dead.Raw.Headers) + 4)
+	h.list = append(h.list, dead.Raw.Headers...)
+	h.set(HeaderSource, dead.Source.Append(h.text))
+	h.set(HeaderPlace, place.Append(h.text))
 	h.add(HeaderReason, dead.Rejects[0].Reason)
 	h.add(HeaderError, errorText(dead.Rejects))
-	return EncodedRecord{Key: dead.Raw.Key, Value: dead.Raw.Value, Headers: h}
+	return EncodedRecord{Key: dead.Raw.Key, Value: dead.Raw.Value, Headers: h.list}
 }
 
 // errorText is every sentence, each after its reason.

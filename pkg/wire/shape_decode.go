@@ -20,7 +20,7 @@ type reader struct {
 // names of events, so that they are in memory once.
 type words [256]string
 
-const longestWord = 24
+const longestWord = 40 // a UUID and more: a message names its device twice
 
 var vocabularies = sync.Pool{New: func() any { return new(words) }}
 

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"reflect"
 	"slices"
-	"sync"
 	"unsafe"
 )
 
@@ -26,22 +25,6 @@ const (
 type slice struct {
 	data     unsafe.Pointer
 	len, cap int
-}
-
-// scratch are buffers that values are written into, so that what is kept is as
-// long as it has to be.
-var scratch = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
-
-// marshal is MarshalState for a type with a shape.
-func (s *shape) marshal(p unsafe.Pointer) []byte {
-	buf := scratch.Get().(*[]byte)
-	b := s.append(append((*buf)[:0], formatVersion), p)
-	out := slices.Clone(b)
-	if cap(b) <= 1<<16 {
-		*buf = b
-		scratch.Put(buf)
-	}
-	return out
 }
 
 // append writes the value at p.
