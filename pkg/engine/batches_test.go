@@ -37,9 +37,10 @@ type history struct {
 
 const journalID = "journal-id"
 
-// live makes a history of n source records: sources, partitions and time take
-// turns at random, and now and then the rules change.
-func live(rnd *rand.Rand, partitions, n int) (*history, error) {
+// live makes a history of n source records, of which so many are odd (0 to 1):
+// sources, partitions and time take turns at random, and now and then the rules
+// change.
+func live(rnd *rand.Rand, partitions, n int, share float64) (*history, error) {
 	h := &history{
 		now: 1_800_000_000_000, entries: make([][]engine.Entry, partitions),
 		folded: make([]int64, partitions), out: make([][]engine.Published, partitions),
@@ -49,7 +50,7 @@ func live(rnd *rand.Rand, partitions, n int) (*history, error) {
 			Logic: stitch.Logic, TopicID: journalID, Environment: "test", Number: int32(p),
 		}, nil))
 	}
-	post, err := source(rnd)
+	post, err := source(rnd, share)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +77,7 @@ func live(rnd *rand.Rand, partitions, n int) (*history, error) {
 
 // source makes source records as ingest journals them: a shop's of a few people,
 // so that they meet, and between them what no shop would send so much of.
-func source(rnd *rand.Rand) (next func() []engine.Published, err error) {
+func source(rnd *rand.Rand, share float64) (next func() []engine.Published, err error) {
 	all := wire.Trust{Alias: true, Delete: true, Suppress: true, Split: true}
 	in, err := wire.NewIngest(wire.IngestOptions{
 		Plan: plan.Default(), TemporaryUserIDs: []string{"tmp-*"},
@@ -93,7 +94,7 @@ func source(rnd *rand.Rand) (next func() []engine.Published, err error) {
 	offsets := map[string]int64{}
 	return func() []engine.Published {
 		l := g.Next()
-		if rnd.IntN(3) > 0 {
+		if rnd.Float64() < share {
 			l = odd(rnd, l.Time)
 		}
 		r := wire.Record{
@@ -108,7 +109,7 @@ func source(rnd *rand.Rand) (next func() []engine.Published, err error) {
 // chains and circles, splits, provisional customers, shared devices and tokens.
 func odd(rnd *rand.Rand, at time.Time) traffic.Line {
 	pick := func(from ...string) string { return from[rnd.IntN(len(from))] }
-	device, customer := pick("d1", "d2", "d3"), pick("c1", "c2", "c3", "c4", "tmp-1", "tmp-2")
+	device, customer := pick("d1", "d2", "d3"), pick("c1", "c2", "c3", "c4", "tmp-1", "tmp-2", "tmp-3")
 	topic := pick("events.app", "events.web", "events.server")
 	ev := map[string]any{"timestamp": at.Add(-time.Duration(rnd.IntN(100)) * time.Minute).Format(time.RFC3339), "type": "track"}
 	traits := map[string]any{"email": pick("e1@x.example", "e2@x.example", "e3@x.example")}
@@ -300,7 +301,7 @@ func stored(s *memory.State, p int) map[string]string {
 func TestAnyCutGivesTheSame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rnd := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
-		h, err := live(rnd, 1+rnd.IntN(3), rapid.IntRange(1, 150).Draw(t, "records"))
+		h, err := live(rnd, 1+rnd.IntN(3), rapid.IntRange(1, 300).Draw(t, "records"), 0.9)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -337,7 +338,7 @@ func differing(a, b map[string]string) (keys []string) {
 // keys, values and ls- headers for each partition.
 func TestReplayGivesTheSame(t *testing.T) {
 	const seed, partitions, records = 7, 3, 500
-	h, err := live(rand.New(rand.NewPCG(seed, 1)), partitions, records)
+	h, err := live(rand.New(rand.NewPCG(seed, 1)), partitions, records, 0.1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -369,7 +370,7 @@ func TestReplayGivesTheSame(t *testing.T) {
 		})
 	}
 	t.Run("lived again", func(t *testing.T) {
-		again, err := live(rand.New(rand.NewPCG(seed, 1)), partitions, records)
+		again, err := live(rand.New(rand.NewPCG(seed, 1)), partitions, records, 0.1)
 		if err != nil {
 			t.Fatal(err)
 		}
