@@ -1,11 +1,13 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"iter"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -158,6 +160,7 @@ func (a *App) Outputs(ctx context.Context) ([]kafka.Record, error) {
 	return a.dump(ctx, a.topics.Sink, a.topics.Decisions, a.topics.DLQ)
 }
 
+// dump reads topics, one after the other, each partition after partition.
 func (a *App) dump(ctx context.Context, topics ...string) (all []kafka.Record, err error) {
 	for _, topic := range topics {
 		for r, err := range kafka.Dump(ctx, a.conn, topic) {
@@ -167,6 +170,9 @@ func (a *App) dump(ctx context.Context, topics ...string) (all []kafka.Record, e
 			all = append(all, r)
 		}
 	}
+	slices.SortStableFunc(all, func(x, y kafka.Record) int {
+		return cmp.Or(cmp.Compare(slices.Index(topics, x.Topic), slices.Index(topics, y.Topic)), cmp.Compare(x.Partition, y.Partition))
+	})
 	return all, nil
 }
 

@@ -22,7 +22,7 @@ import (
 )
 
 var (
-	simSchedules = flag.Int("sim.schedules", 2000, "schedules of the simulator")
+	simSchedules = flag.Int("sim.schedules", 500, "schedules of the simulator")
 	simSeed      = flag.Uint64("sim.seed", 1, "first seed")
 )
 
