@@ -3,7 +3,6 @@ package wire
 import (
 	"bytes"
 	"fmt"
-	"reflect"
 	"slices"
 	"sync"
 
@@ -86,9 +85,6 @@ var scratch = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b 
 // AppendState appends what MarshalState returns.
 func AppendState(b []byte, v any) []byte {
 	b = append(b, formatVersion)
-	if s, p := shapeOf(v); s != nil && p != nil {
-		return s.append(b, p)
-	}
 	buf := bytes.NewBuffer(b)
 	if err := encodeMode.MarshalToBuffer(v, buf); err != nil {
 		panic("wire: a value of the fold that CBOR can't hold: " + err.Error())
@@ -105,12 +101,6 @@ func UnmarshalState(b []byte, v any) error {
 		return &NewerError{b[0]}
 	case b[0] != formatVersion:
 		return fmt.Errorf("wire: bytes of no format version: expected %d", formatVersion)
-	}
-	if s, p := shapeOf(v); s != nil && p != nil {
-		if s.unmarshal(b[1:], p) {
-			return nil
-		}
-		reflect.ValueOf(v).Elem().SetZero() // of what was read before it failed
 	}
 	if err := decodeMode.Unmarshal(b[1:], v); err != nil {
 		return fmt.Errorf("wire: damaged, or of a newer program: %w", err)
