@@ -75,7 +75,7 @@ type owned struct {
 // Run is a member of the group until ctx ends; then owners finish their batch
 // (Drain), are fenced, and the member leaves. An error means that it couldn't start,
 // or ErrJournalChanged.
-func (g *Group) Run(ctx context.Context) error {
+func (g *Group) Run(ctx context.Context) (err error) {
 	if g.ID == "" || g.Owner == nil || g.Producer == nil {
 		return errors.New("kafka: a group needs an ID, an owner and a producer")
 	}
@@ -84,17 +84,13 @@ func (g *Group) Run(ctx context.Context) error {
 	if buffer <= 0 {
 		buffer = 8 << 20
 	}
-	var err error
 	if m.feed, err = newFeed(g.Conn, m.topic, buffer); err != nil {
 		return err
 	}
 	defer m.feed.close()
-	facts, err := describeOne(ctx, m.feed.client, m.topic)
-	switch {
-	case ctx.Err() != nil: // told to stop before it had begun: no failure
+	facts, ok := m.journal(ctx)
+	if !ok {
 		return nil
-	case err != nil:
-		return err
 	}
 	// Commits outlive ctx: owners finish their batch after it ended.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -135,6 +131,19 @@ func (m *member) watch(ctx context.Context, was topicFacts) error {
 		case now != was:
 			return fmt.Errorf("kafka: topic %s: %w", m.topic, ErrJournalChanged)
 		}
+	}
+}
+
+// journal describes the journal, waiting for brokers that are away; false where ctx
+// ended before.
+func (m *member) journal(ctx context.Context) (topicFacts, bool) {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		facts, err := describeOne(ctx, m.feed.client, m.topic)
+		if err == nil || ctx.Err() != nil {
+			return facts, err == nil
+		}
+		m.log.Warn("kafka: the journal can't be seen, trying again", "topic", m.topic, "err", err)
+		sleep(ctx, wait)
 	}
 }
 
