@@ -383,20 +383,27 @@ func (st *stage) waiting() (next time.Time) {
 	return next
 }
 
-// drained waits until all that was written is ingested and folded.
+// drained waits until all that was written is ingested and folded, and the
+// owners have said so, which they do after their commit.
 func (st *stage) drained(ctx context.Context) error {
 	for {
-		behind, err := st.app.Behind(ctx, st.monitor)
+		lags, err := st.monitor.Lag(ctx, st.app.readings()...)
 		if err != nil {
 			return err
 		}
-		if behind == 0 {
+		if !slices.ContainsFunc(lags, st.behind) {
 			return nil
 		}
 		if err := pause(ctx, time.Millisecond); err != nil {
-			return fmt.Errorf("%d records behind: %w", behind, err)
+			return fmt.Errorf("still behind: %w", err)
 		}
 	}
+}
+
+func (st *stage) behind(l kafka.PartitionLag) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return l.Lag > 0 || l.Topic == st.app.topics.Journal && st.parts[l.Partition].Next < l.End
 }
 
 // until waits for a condition of what was folded.
