@@ -30,6 +30,9 @@ type State interface {
 	// head's Applied and Generation as they stood in the same atomic moment or, over
 	// several calls, before the first and after the last read.
 	Read(ctx context.Context, p int32, gen string, keys []string) (values [][]byte, before, after Position, err error)
+	// Page returns the entities of pages [first, first+n) in generation gen, each
+	// page in key order, and before and after as Read does.
+	Page(ctx context.Context, p int32, gen string, first, n int) (entities []KV, before, after Position, err error)
 	// Swap writes the delta and moves the head from d.Base to d.Next, only if the
 	// head stands at d.Base with the same logic. A head already at d.Next counts as
 	// done (the reply of an earlier try was lost). moved=false: somebody else has it.

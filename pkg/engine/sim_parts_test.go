@@ -193,6 +193,15 @@ func (s simRedis) Read(_ context.Context, p int32, gen string, keys []string) ([
 	return values, h.head.Position, h.head.Position, nil
 }
 
+func (s simRedis) Page(_ context.Context, p int32, gen string, first, n int) ([]KV, Position, Position, error) {
+	s.a.at("page")
+	h := s.now(p)
+	if h.head.Generation != gen {
+		return nil, h.head.Position, h.head.Position, nil
+	}
+	return PagesOf(maps.All(h.data), first, n), h.head.Position, h.head.Position, nil
+}
+
 func (s simRedis) Swap(_ context.Context, p int32, d Delta) (bool, error) {
 	s.a.at("swap")
 	h := s.now(p)

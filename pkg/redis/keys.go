@@ -9,9 +9,9 @@ import (
 // the journal partition: as hash tag it puts all of its keys into one slot.
 //
 //	<prefix>:environment         string: the environment whose state this is
-//	<prefix>:{<p>}:head          hash: gen, applied, logic, meta; sweep while other generations may be left
+//	<prefix>:{<p>}:head          hash: gen, applied, logic, meta, layout; sweep while other generations may be left
 //	<prefix>:{<p>}:<gen>:t       hash: entity key → timer, as <at>:<wait>
-//	<prefix>:{<p>}:<gen>:e:<key> string: the entity's state
+//	<prefix>:{<p>}:<gen>:e:<page> hash: entity key → its state
 //
 // A generation has no colon, a prefix has no brace: no two things have one name.
 type keys struct{ prefix string }
@@ -26,8 +26,14 @@ func (k keys) head(p int32) string { return k.partition(p) + "head" }
 
 func (k keys) timers(p int32, gen string) string { return k.partition(p) + gen + ":t" }
 
-// entity is what the entity keys of a generation begin with.
-func (k keys) entity(p int32, gen string) string { return k.partition(p) + gen + ":e:" }
+// page is one page of a generation's entities (engine.PageOf).
+func (k keys) page(p int32, gen string, page int) string {
+	return k.partition(p) + gen + ":e:" + strconv.Itoa(page)
+}
+
+// layout is the version of all this, kept in the head: a program with another
+// one would find no entities where there are many.
+const layout = "2"
 
 // pattern matches all keys of partitions, for SCAN.
 func (k keys) pattern() string { return k.prefix + ":{*}:*" }

@@ -82,8 +82,8 @@ func TestKeys(t *testing.T) {
 	k := keys{"ls"}
 	for key, want := range map[string]string{
 		k.timers(3, "g-1"):                 "3 g-1 true",
-		k.entity(12, "g-1") + "c:a:t":      "12 g-1 true",
-		k.entity(12, "g") + "c:{4}:h:t":    "12 g true",
+		k.page(12, "g-1", 7):               "12 g-1 true",
+		k.page(12, "g", 1023):              "12 g true",
 		k.head(3):                          "0  false",
 		k.environment():                    "0  false",
 		"other:{3}:g:t":                    "0  false",
@@ -94,8 +94,8 @@ func TestKeys(t *testing.T) {
 		"ls:{99999999999}:g:t":             "0  false",
 		"":                                 "0  false",
 		"ls:{3":                            "0  false",
-		k.entity(12, "g-1"):                "12 g-1 true",
-		k.entity(1, "head") + "c:a":        "1 head true",
+		k.page(12, "g-1", 0):               "12 g-1 true",
+		k.page(1, "head", 1):               "1 head true",
 		k.timers(1, "head"):                "1 head true",
 		k.partition(1) + "head:e:\x00\xff": "1 head true",
 	} {
@@ -224,12 +224,12 @@ func TestErrors(t *testing.T) {
 		"OOM command not allowed when used memory > 'maxmemory'.":                                      "raise maxmemory",
 		"READONLY You can't write against a read only replica.":                                        "replica",
 		"WRONGTYPE Operation against a key":                                                            "another prefix",
-		"ERR unknown command 'MGET', with args beginning with: 'ls:{0}:g:e:c:jane@example.org' ":       "unknown command",
+		"ERR unknown command 'HMGET', with args beginning with: 'ls:{0}:g:e:c:jane@example.org' ":       "unknown command",
 		"NOPERM No permissions to access a key ls:{0}:g:e:c:jane@example.org":                          "allow the user",
 		"ERR unknown command, with args beginning with: 'abc' '2' 'other' 'c:jane@example.org' 'more'": "unknown command",
 	} {
 		answers(m, func(c *server.Peer, cmd string, _ ...string) bool {
-			if cmd == "EVALSHA" || cmd == "MGET" {
+			if cmd == "EVALSHA" || cmd == "HMGET" {
 				c.WriteError(reply)
 				return true
 			}
@@ -276,10 +276,11 @@ func TestAnswered(t *testing.T) {
 
 func TestDamaged(t *testing.T) {
 	for name, fields := range map[string][]string{
-		"no number":     {"gen", "g", "applied", "x", "logic", "1"},
-		"no position":   {"gen", "g", "logic", "1"},
-		"no generation": {"applied", "1", "logic", "1"},
-		"no logic":      {"gen", "g", "applied", "1"},
+		"no number":      {"gen", "g", "applied", "x", "logic", "1", "layout", layout},
+		"no position":    {"gen", "g", "logic", "1", "layout", layout},
+		"no generation":  {"applied", "1", "logic", "1", "layout", layout},
+		"no logic":       {"gen", "g", "applied", "1", "layout", layout},
+		"another layout": {"gen", "g", "applied", "1", "logic", "1"},
 	} {
 		m := miniredis.RunT(t)
 		s := open(t, embedded(m))

@@ -2,6 +2,8 @@ package redis
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strconv"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -12,7 +14,7 @@ import (
 // Positions are compared as the texts that they are: a Lua number is a double
 // and takes 2^53+1 for 2^53. Arguments go to commands in chunks of 4,000, as
 // unpack fails where Lua's stack ends, at about 8,000. HSET comes before every
-// DEL, because a server without memory refuses the first and not the second.
+// HDEL, because a server without memory refuses the first and not the second.
 
 // swapScript moves a partition's head on and writes what changed.
 //
@@ -20,15 +22,16 @@ import (
 //
 //	1     head
 //	2     timers of the generation
-//	3...  nset entities to set, then entities to delete
+//	3...  pages of the generation
 //
 // ARGV
 //
 //	1     generation
 //	2, 3  base and next applied
 //	4, 5  logic, meta
-//	6, 7  nset, ntimers
-//	8...  nset values; ntimers × (entity key, timer); entity keys whose timer goes
+//	6     how many ARGV there are
+//	7, 8  nset, ngone of timers; nset × (entity key, timer); ngone entity keys
+//	...   the same of each page, with states in the timers' place
 //
 // Output: 1 moved, 2 was there already, 0 the head is elsewhere: nothing written.
 var swapScript = goredis.NewScript(`
@@ -37,29 +40,28 @@ if head[1] ~= ARGV[1] or head[3] ~= ARGV[4] then return 0 end
 if head[2] == ARGV[3] then return 2 end
 if head[2] ~= ARGV[2] then return 0 end
 
-local nset, ntimers = tonumber(ARGV[6]), tonumber(ARGV[7])
-local timers, gone = 7 + nset, 7 + nset + 2 * ntimers
-if #KEYS < 2 + nset or #ARGV < gone then
+if #ARGV ~= tonumber(ARGV[6]) then
   return redis.error_reply('ERR the delta is not whole')
 end
-redis.call('HLEN', KEYS[2])
+for i = 2, #KEYS do redis.call('HLEN', KEYS[i]) end
 
 redis.call('HSET', KEYS[1], 'applied', ARGV[3], 'meta', ARGV[5])
-for first = 1, nset, 2000 do
-  local set, n = {}, 0
-  for i = first, math.min(first + 1999, nset) do
-    set[n + 1], set[n + 2], n = KEYS[2 + i], ARGV[7 + i], n + 2
+for pass = 1, 2 do
+  local at = 7
+  for k = 2, #KEYS do
+    local gone = at + 2 + 2 * tonumber(ARGV[at])
+    local next = gone + tonumber(ARGV[at + 1])
+    if pass == 1 then
+      for i = at + 2, gone - 1, 4000 do
+        redis.call('HSET', KEYS[k], unpack(ARGV, i, math.min(i + 3999, gone - 1)))
+      end
+    else
+      for i = gone, next - 1, 4000 do
+        redis.call('HDEL', KEYS[k], unpack(ARGV, i, math.min(i + 3999, next - 1)))
+      end
+    end
+    at = next
   end
-  redis.call('MSET', unpack(set))
-end
-for i = timers + 1, gone, 4000 do
-  redis.call('HSET', KEYS[2], unpack(ARGV, i, math.min(i + 3999, gone)))
-end
-for i = gone + 1, #ARGV, 4000 do
-  redis.call('HDEL', KEYS[2], unpack(ARGV, i, math.min(i + 3999, #ARGV)))
-end
-for i = 3 + nset, #KEYS, 4000 do
-  redis.call('DEL', unpack(KEYS, i, math.min(i + 3999, #KEYS)))
 end
 return 1
 `)
@@ -72,13 +74,13 @@ return 1
 //
 //	1, 2  generation and applied where the head has to be; '' and 0 for no head
 //	3, 4  generation and applied that begin
-//	5, 6  logic, meta
+//	5...  logic, meta, layout
 //
 // Output: 1 begun, 0 the head is elsewhere: nothing written.
 var beginScript = goredis.NewScript(`
 local head = redis.call('HMGET', KEYS[1], 'gen', 'applied')
 if (head[1] or '') ~= ARGV[1] or (head[2] or '0') ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], 'gen', ARGV[3], 'applied', ARGV[4], 'logic', ARGV[5], 'meta', ARGV[6], 'sweep', '1')
+redis.call('HSET', KEYS[1], 'gen', ARGV[3], 'applied', ARGV[4], 'logic', ARGV[5], 'meta', ARGV[6], 'layout', ARGV[7], 'sweep', '1')
 return 1
 `)
 
@@ -126,32 +128,47 @@ func load(ctx context.Context, c goredis.UniversalClient) error {
 
 // swapCall is KEYS and ARGV of swapScript.
 func swapCall(k keys, p int32, d engine.Delta) (names []string, args []any) {
-	names = make([]string, 0, 2+len(d.Set)+len(d.Delete))
-	names = append(names, k.head(p), k.timers(p, d.Base.Generation))
-	args = make([]any, 7, 7+len(d.Set)+2*len(d.Timers))
-	entity := k.entity(p, d.Base.Generation)
+	pages := map[int]*changes{}
+	page := func(key string) *changes {
+		n := engine.PageOf(key)
+		if pages[n] == nil {
+			pages[n] = &changes{}
+		}
+		return pages[n]
+	}
 	for _, kv := range d.Set {
-		names = append(names, entity+kv.Key)
-		args = append(args, kv.Value)
+		page(kv.Key).put(kv.Key, kv.Value)
 	}
 	for _, key := range d.Delete {
-		names = append(names, entity+key)
+		page(key).remove(key)
 	}
-	set := 0
-	for _, t := range d.Timers {
-		if t.Timer.At != 0 {
-			args = append(args, t.Key, formatTimer(t.Timer))
-			set++
-		}
-	}
+	var timers changes
 	for _, t := range d.Timers {
 		if t.Timer.At == 0 {
-			args = append(args, t.Key)
+			timers.remove(t.Key)
+		} else {
+			timers.put(t.Key, formatTimer(t.Timer))
 		}
 	}
-	copy(args, []any{
-		d.Base.Generation, strconv.FormatInt(d.Base.Applied, 10), strconv.FormatInt(d.Next.Applied, 10),
-		strconv.Itoa(d.Logic), d.Meta, len(d.Set), set,
-	})
+	gen := d.Base.Generation
+	names = append(make([]string, 0, 2+len(pages)), k.head(p), k.timers(p, gen))
+	args = append(make([]any, 0, 8+2*(len(d.Set)+len(d.Timers)+len(pages))),
+		gen, strconv.FormatInt(d.Base.Applied, 10), strconv.FormatInt(d.Next.Applied, 10), strconv.Itoa(d.Logic), d.Meta, 0)
+	args = timers.append(args)
+	for _, n := range slices.Sorted(maps.Keys(pages)) {
+		names, args = append(names, k.page(p, gen, n)), pages[n].append(args)
+	}
+	args[5] = len(args)
 	return names, args
+}
+
+// changes are those of one hash.
+type changes struct{ set, gone []any }
+
+func (c *changes) put(key string, value any) { c.set = append(c.set, key, value) }
+
+func (c *changes) remove(key string) { c.gone = append(c.gone, key) }
+
+func (c *changes) append(args []any) []any {
+	return append(append(append(args, len(c.set)/2, len(c.gone)), c.set...), c.gone...)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,14 +16,10 @@ import (
 	"lockstitch/stitch"
 )
 
-// chunk is how many keys one MGET asks for: the server serves nobody else
-// while it answers one command.
-const chunk = 1000
-
 // Head implements engine.State. Where a Begin's removal of other generations was
 // cut short, whoever asks for the head goes on with it.
 func (s *State) Head(ctx context.Context, p int32) (engine.Head, bool, error) {
-	fields, err := s.client.HMGet(ctx, s.keys.head(p), "gen", "applied", "logic", "meta", "sweep").Result()
+	fields, err := s.client.HMGet(ctx, s.keys.head(p), "gen", "applied", "logic", "meta", "sweep", "layout").Result()
 	if err != nil {
 		return engine.Head{}, false, s.failedIn("reading the head", p, err)
 	}
@@ -31,6 +29,9 @@ func (s *State) Head(ctx context.Context, p int32) (engine.Head, bool, error) {
 	}
 	if position.Generation == "" {
 		return engine.Head{}, false, nil
+	}
+	if fields[5] != layout {
+		return engine.Head{}, false, s.failedIn("reading the head", p, damaged("laid out by another build"))
 	}
 	logic, _ := fields[2].(string)
 	meta, _ := fields[3].(string)
@@ -99,34 +100,73 @@ func parseTimer(text string) (t stitch.Timer, err error) {
 // Read implements engine.State, in one round trip: the head, the values, the
 // head again. The server serves others in between, so before and after count.
 func (s *State) Read(ctx context.Context, p int32, gen string, keys []string) (values [][]byte, before, after engine.Position, err error) {
+	pages := map[int][]int{} // page → indices of keys
+	for i, k := range keys {
+		page := engine.PageOf(k)
+		pages[page] = append(pages[page], i)
+	}
+	values = make([][]byte, len(keys))
+	read := func(pipe goredis.Pipeliner) (collect func()) {
+		replies := make(map[int]*goredis.SliceCmd, len(pages))
+		for page, of := range pages {
+			fields := make([]string, len(of))
+			for i, k := range of {
+				fields[i] = keys[k]
+			}
+			replies[page] = pipe.HMGet(ctx, s.keys.page(p, gen, page), fields...)
+		}
+		return func() {
+			for page, reply := range replies {
+				for i, v := range reply.Val() {
+					if text, ok := v.(string); ok {
+						values[pages[page][i]] = []byte(text)
+					}
+				}
+			}
+		}
+	}
+	before, after, err = s.between(ctx, p, read)
+	return values, before, after, s.failedIn("reading entities", p, err)
+}
+
+// Page implements engine.State, as Read does.
+func (s *State) Page(ctx context.Context, p int32, gen string, first, n int) (entities []engine.KV, before, after engine.Position, err error) {
+	read := func(pipe goredis.Pipeliner) (collect func()) {
+		replies := make([]*goredis.MapStringStringCmd, n)
+		for i := range n {
+			replies[i] = pipe.HGetAll(ctx, s.keys.page(p, gen, first+i))
+		}
+		return func() {
+			for _, reply := range replies {
+				page := reply.Val()
+				for _, k := range slices.Sorted(maps.Keys(page)) {
+					entities = append(entities, engine.KV{Key: k, Value: []byte(page[k])})
+				}
+			}
+		}
+	}
+	before, after, err = s.between(ctx, p, read)
+	return entities, before, after, s.failedIn("reading pages", p, err)
+}
+
+// between runs what read adds to a pipeline, with the head read before and after it.
+func (s *State) between(ctx context.Context, p int32, read func(goredis.Pipeliner) (collect func())) (before, after engine.Position, err error) {
 	c, err := s.node(ctx, p)
 	if err != nil {
-		return nil, before, after, s.failedIn("reading entities", p, err)
-	}
-	names := make([]string, len(keys))
-	entity := s.keys.entity(p, gen)
-	for i, k := range keys {
-		names[i] = entity + k
+		return before, after, err
 	}
 	pipe := c.Pipeline()
 	first := pipe.HMGet(ctx, s.keys.head(p), "gen", "applied")
-	var chunks []*goredis.SliceCmd
-	for len(names) > 0 {
-		n := min(chunk, len(names))
-		chunks = append(chunks, pipe.MGet(ctx, names[:n]...))
-		names = names[n:]
-	}
+	collect := read(pipe)
 	last := pipe.HMGet(ctx, s.keys.head(p), "gen", "applied")
 	if _, err := pipe.Exec(ctx); err != nil {
 		s.moved(ctx, err)
-		return nil, before, after, s.failedIn("reading entities", p, err)
+		return before, after, err
 	}
+	collect()
 	before, err1 := position(first.Val())
 	after, err2 := position(last.Val())
-	if err := errors.Join(err1, err2); err != nil {
-		return nil, before, after, s.failedIn("reading entities", p, err)
-	}
-	return bytesOf(chunks, len(keys)), before, after, nil
+	return before, after, errors.Join(err1, err2)
 }
 
 // node returns the server that holds the partition. A cluster's client would
@@ -146,20 +186,6 @@ func (s *State) moved(ctx context.Context, err error) {
 			c.ReloadState(ctx)
 		}
 	}
-}
-
-func bytesOf(chunks []*goredis.SliceCmd, n int) [][]byte {
-	values := make([][]byte, 0, n)
-	for _, c := range chunks {
-		for _, v := range c.Val() {
-			if text, ok := v.(string); ok {
-				values = append(values, []byte(text))
-			} else {
-				values = append(values, nil)
-			}
-		}
-	}
-	return values
 }
 
 // tries is how often Swap asks, with growing pauses, until it leaves the
@@ -203,7 +229,7 @@ func (s *State) Begin(ctx context.Context, p int32, old engine.Position, h engin
 			p, h.Generation, old.Generation)
 	}
 	done, err := beginScript.Run(ctx, s.client, []string{s.keys.head(p)},
-		old.Generation, old.Applied, h.Generation, h.Applied, h.Logic, h.Meta).Int()
+		old.Generation, old.Applied, h.Generation, h.Applied, h.Logic, h.Meta, layout).Int()
 	if err != nil {
 		return false, s.failedIn("beginning a generation", p, err)
 	}

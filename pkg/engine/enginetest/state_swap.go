@@ -3,6 +3,7 @@ package enginetest
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math"
 
 	"lockstitch/pkg/engine"
@@ -189,9 +190,45 @@ func testMany(t *stateTest) {
 			t.Fatalf("value %d is %q, want %q", i, read[i], values[k])
 		}
 	}
+	t.wantPages(values)
 	t.swap(clear, true)
 	t.want(gen, at(gen, 2), gone)
 	t.wantTimers(0, gen, nil)
+	t.wantPages(nil)
+}
+
+// wantPages expects the entities on their pages, in order, however many pages
+// are read at a time, and none in another generation.
+func (t *stateTest) wantPages(want map[string][]byte) {
+	t.Helper()
+	for _, n := range []int{1024, 100, 1} {
+		got := map[string][]byte{}
+		for first := 0; first < engine.Pages; first += n {
+			n := min(n, engine.Pages-first)
+			entities, before, after, err := t.s.Page(t.ctx, 0, gen, first, n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			head, _, err := t.s.Head(t.ctx, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if before != head.Position || after != head.Position {
+				t.Fatalf("pages at %v and %v, the head is at %v", before, after, head.Position)
+			}
+			t.same("pages", engine.PagesOf(maps.All(want), first, n), entities)
+			for _, kv := range entities {
+				got[kv.Key] = kv.Value
+			}
+		}
+		if len(got) != len(want) {
+			t.Fatalf("%d entities on all pages, want %d", len(got), len(want))
+		}
+	}
+	others, _, _, err := t.s.Page(t.ctx, 0, "other", 0, engine.Pages)
+	if err != nil || len(others) > 0 {
+		t.Fatalf("%d entities of another generation, %v", len(others), err)
+	}
 }
 
 // anyBytes is every byte, and nothing that is UTF-8.

@@ -80,6 +80,25 @@ func (s *State) Read(ctx context.Context, p int32, gen string, keys []string) (v
 	return values, before, before, nil
 }
 
+// Page implements engine.State.
+func (s *State) Page(ctx context.Context, p int32, gen string, first, n int) (entities []engine.KV, before, after engine.Position, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, before, after, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if part := s.parts[p]; part != nil {
+		before = part.head.Position
+	}
+	if part := s.generation(p, gen); part != nil {
+		entities = engine.PagesOf(maps.All(part.entities), first, n)
+		for i := range entities {
+			entities[i].Value = clone(entities[i].Value)
+		}
+	}
+	return entities, before, before, nil
+}
+
 // Swap implements engine.State.
 func (s *State) Swap(ctx context.Context, p int32, d engine.Delta) (moved bool, err error) {
 	if err := ctx.Err(); err != nil {
