@@ -31,6 +31,7 @@ const patience = 90 * time.Second
 type world struct {
 	t      *testing.T
 	prefix string
+	kafka  server // its brokers
 	file   string // lockstitch.yaml
 	hold   time.Duration
 	reads  []reading
@@ -46,18 +47,25 @@ type reading struct {
 
 // setup says how a world differs from the usual one.
 type setup struct {
-	redis     *parts.Redis // nil: the shared one
+	kafka     server // nil: the shared one
+	redis     server // nil: the shared one
 	hold      time.Duration
 	committed bool   // events.server is written in transactions
 	more      string // of lockstitch.yaml
 }
+
+// server is a part, or a proxy before one.
+type server interface{ Addr() string }
 
 var sources = []string{"events.app", "events.web", "events.server", "events.commerce"}
 
 // newWorld writes a configuration and has `topics apply` make the topics.
 func newWorld(t *testing.T, s setup) *world {
 	t.Helper()
-	w := &world{t: t, prefix: strings.Map(inNames, t.Name()) + "-" + rand.Text()[:6] + ".", hold: s.hold, file: filepath.Join(t.TempDir(), "lockstitch.yaml")}
+	w := &world{t: t, prefix: strings.Map(inNames, t.Name()) + "-" + rand.Text()[:6] + ".", kafka: shared.kafka, hold: s.hold, file: filepath.Join(t.TempDir(), "lockstitch.yaml")}
+	if s.kafka != nil {
+		w.kafka = s.kafka
+	}
 	w.configure(w.file, s, "e2e")
 	w.client = w.connect()
 	w.admin = kadm.NewClient(w.client)
@@ -73,7 +81,7 @@ func newWorld(t *testing.T, s setup) *world {
 
 func (w *world) connect(opts ...kgo.Opt) *kgo.Client {
 	w.t.Helper()
-	cl, err := kgo.NewClient(append(opts, kgo.SeedBrokers(shared.kafka.Addr()))...)
+	cl, err := kgo.NewClient(append(opts, kgo.SeedBrokers(w.kafka.Addr()))...)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -85,13 +93,13 @@ func (w *world) connect(opts ...kgo.Opt) *kgo.Client {
 // isn't the contract's.
 func (w *world) configure(file string, s setup, environment string) {
 	w.t.Helper()
-	redis := shared.redis
+	var redis server = shared.redis
 	if s.redis != nil {
 		redis = s.redis
 	}
 	text := fmt.Sprintf("environment: %s\nprefix: %s\nkafka: {brokers: [%q]}\nredis: {addresses: [%q]}\n"+
 		"journal_partitions: 8\nreplication: 1\nmetrics: {listen: 127.0.0.1:0}\nlog: {format: json}\n%s\n",
-		environment, w.prefix, shared.kafka.Addr(), redis.Addr(), s.more)
+		environment, w.prefix, w.kafka.Addr(), redis.Addr(), s.more)
 	if s.hold != 0 {
 		text += "plan: plan.yaml\n"
 		w.plan(filepath.Join(filepath.Dir(file), "plan.yaml"), s.hold)
@@ -242,7 +250,7 @@ func (w *world) output(topic string) []check.Output {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
-	records, err := parts.Kcat(ctx, shared.kafka.Addr(), topic, "-X", "fetch.wait.max.ms=10")
+	records, err := parts.Kcat(ctx, w.kafka.Addr(), topic, "-X", "fetch.wait.max.ms=10")
 	if err != nil {
 		w.t.Fatal(err)
 	}
