@@ -144,9 +144,14 @@ func (a *App) work(ctx context.Context, monitor *kafka.Monitor, state store) err
 		return err
 	}
 	defer sources.Close()
+	snapshots, err := kafka.NewSnapshots(a.conn, a.cfg.TopicNames().Snapshots)
+	if err != nil {
+		return err
+	}
+	defer snapshots.Close()
 	g, ctx := errgroup.WithContext(ctx)
 	if !a.opt.NoProcess {
-		g.Go(func() error { return a.process(ctx, producer, state, sources) })
+		g.Go(func() error { return a.process(ctx, producer, state, snapshots, sources) })
 	}
 	if !a.opt.NoIngest {
 		g.Go(func() error { return a.ingest(ctx, producer) })
@@ -270,8 +275,11 @@ func records(b kafka.Batch) []wire.Record {
 	return recs
 }
 
+// snapshotRate is the bytes that a partition's snapshot writes in a second at most.
+const snapshotRate = 8 << 20
+
 // process owns journal partitions, as the group assigns them.
-func (a *App) process(ctx context.Context, producer *kafka.Producer, opened store, sources engine.Sources) error {
+func (a *App) process(ctx context.Context, producer *kafka.Producer, opened store, snapshots engine.Snapshots, sources engine.Sources) error {
 	state := opened.wait(ctx)
 	if state == nil {
 		return nil
@@ -280,13 +288,14 @@ func (a *App) process(ctx context.Context, producer *kafka.Producer, opened stor
 	opt := engine.Options{
 		Environment: a.cfg.Environment, Rules: a.cfg.Rules(),
 		Batch: a.cfg.Process.Batch, Cache: a.cfg.Process.CacheEntities, Tick: time.Duration(a.cfg.Process.Tick),
+		SnapshotEvery: time.Duration(a.cfg.Process.SnapshotEvery), SnapshotRate: snapshotRate,
 		Nonce: rand.Text()[:12], Now: a.now, Wait: pause, Observe: observer{a.metrics, a.opt.Folded},
 	}
 	g := kafka.Group{
 		Conn: a.conn, Topics: a.topics, ID: group, Environment: a.cfg.Environment, Producer: producer,
 		Owner: func(ctx context.Context, p int32, log engine.Log) error {
 			return a.metrics.Serve(ctx, p, func() error {
-				return engine.NewOwner(p, log, state, sources, opt).Run(ctx)
+				return engine.NewOwner(p, log, state, snapshots, sources, opt).Run(ctx)
 			})
 		},
 	}

@@ -237,6 +237,7 @@ func TestValidate(t *testing.T) {
 		{"no temporary form", func(c *Config) { c.Identity.TemporaryUserIDs = []string{"tmp-("} }, `identity.temporary_user_ids[0]: "tmp-(" is no regular`},
 		{"batch", func(c *Config) { c.Process.Batch = 0 }, "process.batch: 0"},
 		{"cache", func(c *Config) { c.Process.CacheEntities = 0 }, "process.cache_entities: 0"},
+		{"snapshots", func(c *Config) { c.Process.SnapshotEvery = 0 }, "process.snapshot_every: 0s"},
 		{"tick", func(c *Config) { c.Process.Tick = Duration(time.Millisecond) }, "process.tick: 1ms"},
 		{"listen", func(c *Config) { c.Metrics.Listen = "9600" }, `metrics.listen: "9600"`},
 		{"pprof alone", func(c *Config) { c.Metrics = Metrics{Pprof: true} }, "metrics.pprof: "},

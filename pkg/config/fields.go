@@ -237,6 +237,10 @@ type Process struct {
 	CacheEntities int `yaml:"cache_entities"`
 	// How often time is written into the journal while something waits for it.
 	Tick Duration `yaml:"tick"`
+	// How often the state of each journal partition is copied into the topic of
+	// snapshots. Where Redis lost it, a rebuild begins with the last copy. The
+	// journal has to be kept for longer than this.
+	SnapshotEvery Duration `yaml:"snapshot_every"`
 }
 
 // Metrics is the HTTP listener.

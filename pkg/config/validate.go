@@ -219,6 +219,8 @@ func (p Process) check(k *checker) {
 	k.want(p.CacheEntities >= 1, "process.cache_entities", "%d can't be: write 1 or more", p.CacheEntities)
 	k.want(p.Tick >= Duration(10*time.Millisecond) && p.Tick <= Duration(time.Minute), "process.tick",
 		"%s can't be: write 10ms to 1m", p.Tick)
+	k.want(p.SnapshotEvery >= Duration(time.Second) && p.SnapshotEvery <= Duration(24*time.Hour), "process.snapshot_every",
+		"%s can't be: write 1s to 24h", p.SnapshotEvery)
 }
 
 // checkOutlets checks the listener and the log.

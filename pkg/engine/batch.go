@@ -89,9 +89,21 @@ func (o *Owner) load(ctx context.Context, entries []Entry, b *Batch) ([]stitch.R
 	for _, k := range o.part.Due(clock, authorities, all) {
 		need(k)
 	}
-	err := o.fetch(ctx, missing)
+	if err := o.fetch(ctx, missing); err != nil {
+		return nil, err
+	}
+	if o.copying != nil {
+		for _, r := range records {
+			if k, ok := stitch.Needs(r.Message); ok {
+				o.keep(k)
+			}
+		}
+		for _, k := range o.part.Due(clock, authorities, all) {
+			o.keep(k)
+		}
+	}
 	b.Read = o.since(&began)
-	return records, err
+	return records, nil
 }
 
 // decode reads a journal record. One that is none of ours is passed over: it

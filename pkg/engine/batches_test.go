@@ -247,18 +247,19 @@ type deaf struct {
 	fail func(format string, args ...any)
 }
 
-func (deaf) TookOver(int32, int64, int64)    {}
-func (deaf) Rebuilding(int32, string, int64) {}
-func (deaf) Folded(int32, engine.Batch)      {}
-func (d deaf) Refused(p int32)               { d.fail("partition %d: refused", p) }
-func (d deaf) Trouble(p int32, err error)    { d.fail("partition %d: %v", p, err) }
-func (d deaf) Unreadable(p int32, at int64)  { d.fail("partition %d: unreadable at %d", p, at) }
+func (deaf) TookOver(int32, int64, int64)           {}
+func (deaf) Rebuilding(int32, string, int64, int64) {}
+func (deaf) Snapshot(int32, engine.Copied)          {}
+func (deaf) Folded(int32, engine.Batch)             {}
+func (d deaf) Refused(p int32)                      { d.fail("partition %d: refused", p) }
+func (d deaf) Trouble(p int32, err error)           { d.fail("partition %d: %v", p, err) }
+func (d deaf) Unreadable(p int32, at int64)         { d.fail("partition %d: unreadable at %d", p, at) }
 
 // again has an owner fold partition p, with batches and a cache of at most so many.
 func (h *history) again(p int, seed uint64, batch, cache int, clock time.Time, fail func(string, ...any)) (*replay, *memory.State) {
 	r := &replay{entries: h.entries[p], rnd: rand.New(rand.NewPCG(seed, uint64(p)))}
 	state := memory.NewState()
-	o := engine.NewOwner(int32(p), r, state, nil, engine.Options{
+	o := engine.NewOwner(int32(p), r, state, nil, nil, engine.Options{
 		Environment: "test", Rules: stitch.DefaultRules(), Batch: batch, Cache: cache, Tick: time.Second, Nonce: "n",
 		Now: func() time.Time { return clock }, Observe: deaf{fail},
 		Wait: func(context.Context, time.Duration) error { return context.Canceled },

@@ -64,7 +64,7 @@ func BenchmarkOwner(b *testing.B) {
 	}
 	ctx, stop := context.WithCancel(b.Context())
 	l.done = stop
-	o := NewOwner(0, l, &benchState{}, nil, Options{
+	o := NewOwner(0, l, &benchState{}, nil, nil, Options{
 		Environment: "bench", Rules: stitch.DefaultRules(), Batch: 200, Cache: 1 << 30, Tick: time.Hour, Nonce: "n",
 		Now: func() time.Time { return time.UnixMilli(1) }, Observe: benchObserver{b},
 		Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
@@ -138,9 +138,10 @@ func (s *benchState) Swap(_ context.Context, _ int32, d Delta) (bool, error) {
 
 type benchObserver struct{ b *testing.B }
 
-func (benchObserver) TookOver(int32, int64, int64)       {}
-func (benchObserver) Rebuilding(int32, string, int64)    {}
-func (benchObserver) Folded(int32, Batch)                {}
-func (benchObserver) Refused(int32)                      {}
-func (o benchObserver) Trouble(_ int32, err error)       { o.b.Error(err) }
-func (o benchObserver) Unreadable(_ int32, offset int64) { o.b.Error("unreadable", offset) }
+func (benchObserver) TookOver(int32, int64, int64)           {}
+func (benchObserver) Rebuilding(int32, string, int64, int64) {}
+func (benchObserver) Snapshot(int32, Copied)                 {}
+func (benchObserver) Folded(int32, Batch)                    {}
+func (benchObserver) Refused(int32)                          {}
+func (o benchObserver) Trouble(_ int32, err error)           { o.b.Error(err) }
+func (o benchObserver) Unreadable(_ int32, offset int64)     { o.b.Error("unreadable", offset) }

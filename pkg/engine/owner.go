@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+
 	"lockstitch/pkg/wire"
 	"lockstitch/stitch"
 )
@@ -17,8 +19,8 @@ var (
 	ErrForeignCommit = errors.New("the consumer group's offset was not committed by lockstitch in this environment for this journal (a reset by hand? another environment's topics? a topic made anew?): " +
 		"stop all processors, delete the group's offsets, and start again; the state knows how far it is")
 	// ErrNoHistory: the state is gone and the journal no longer reaches its start.
-	ErrNoHistory = errors.New("the state is gone, and the journal no longer reaches back to its start: " +
-		"restore Redis from a backup that is not older than the journal")
+	ErrNoHistory = errors.New("the state is gone, the journal no longer reaches back to its start, and no whole snapshot reaches into the journal: " +
+		"restore Redis from a backup that is not older than the journal (docs/runbook.md)")
 	// ErrOtherLogic: the state was written by another version of the fold.
 	ErrOtherLogic = errors.New("the state or the journal was written by another version: run that version (docs/runbook.md)")
 	// ErrOtherEnvironment: the state belongs to another environment.
@@ -35,10 +37,14 @@ type Options struct {
 	Batch       int           // records of a batch at most
 	Cache       int           // entities kept in memory for each partition at most
 	Tick        time.Duration // pace of ticks while timers wait
-	Nonce       string        // tells this process's ticks and generations from others'
-	Now         func() time.Time
-	Wait        func(ctx context.Context, d time.Duration) error // after trouble; returns ctx's error
-	Observe     Observer
+	// SnapshotEvery is the time between two snapshots of a partition; SnapshotRate
+	// the bytes that one writes in a second at most. Both go with Snapshots.
+	SnapshotEvery time.Duration
+	SnapshotRate  int
+	Nonce         string // tells this process's ticks and generations from others'
+	Now           func() time.Time
+	Wait          func(ctx context.Context, d time.Duration) error // after trouble; returns ctx's error
+	Observe       Observer
 }
 
 // Observer hears what happens; it decides nothing. Implementations are safe for
@@ -46,8 +52,11 @@ type Options struct {
 type Observer interface {
 	// TookOver: the partition continues at from; up to silent its outputs are out already.
 	TookOver(p int32, from, silent int64)
-	// Rebuilding: the state is gone or unusable, for the reason, and is folded from offset 0 up to silent.
-	Rebuilding(p int32, reason string, silent int64)
+	// Rebuilding: the state is gone or unusable, for the reason; it is folded again
+	// from offset from on, that of a snapshot or 0, silently up to silent.
+	Rebuilding(p int32, reason string, from, silent int64)
+	// Snapshot: a snapshot is whole.
+	Snapshot(p int32, c Copied)
 	// Folded: a batch is out and remembered.
 	Folded(p int32, b Batch)
 	// Refused: a compare-and-set found the state elsewhere.
@@ -76,11 +85,12 @@ type Batch struct {
 
 // Owner owns one journal partition for as long as its Log lives.
 type Owner struct {
-	p       int32
-	log     Log
-	state   State
-	sources Sources
-	opt     Options
+	p         int32
+	log       Log
+	state     State
+	snapshots Snapshots
+	sources   Sources
+	opt       Options
 
 	part      *stitch.Partition
 	pos       Position
@@ -89,13 +99,20 @@ type Owner struct {
 	caughtUp  int64 // the end of the log at the take-over
 	ruled     bool  // rules in force were compared with ours
 	pacing    pacing
+	copying   *copying        // the snapshot that is being taken, or nil
+	due       time.Time       // of the next one
 	outputs   []stitch.Output // of the batch, reused
 	values    []byte          // of the batch's states, reused
 }
 
-// NewOwner makes an owner of journal partition p; Run starts it.
-func NewOwner(p int32, log Log, state State, sources Sources, opt Options) *Owner {
-	return &Owner{p: p, log: log, state: state, sources: sources, opt: opt}
+// NewOwner makes an owner of journal partition p; Run starts it. Without
+// snapshots, which may be nil, a rebuild needs the journal from its start.
+func NewOwner(p int32, log Log, state State, snapshots Snapshots, sources Sources, opt Options) *Owner {
+	o := &Owner{p: p, log: log, state: state, snapshots: snapshots, sources: sources, opt: opt}
+	// Partitions take turns: each begins with another part of the interval.
+	turn := xxhash.Sum64String(fmt.Sprint(opt.Nonce, p)) % 1000
+	o.due = opt.Now().Add(opt.SnapshotEvery * time.Duration(turn) / 1000)
+	return o
 }
 
 // Run takes the partition over and processes it until ctx ends or the partition
@@ -150,10 +167,16 @@ func (o *Owner) own(ctx context.Context) error {
 // whether Redis still has its state.
 const idle = 5 * time.Second
 
+// copyPause is how long it waits between two parts of a snapshot.
+const copyPause = 10 * time.Millisecond
+
 // turn handles one batch, or an idle moment.
 func (o *Owner) turn(ctx context.Context) error {
 	wait := idle
-	if o.part.Timers() > 0 || !o.ruled {
+	switch {
+	case o.copying != nil:
+		wait = copyPause
+	case o.part.Timers() > 0 || !o.ruled:
 		wait = o.opt.Tick
 	}
 	rctx, cancel := context.WithTimeout(ctx, wait)
@@ -170,6 +193,9 @@ func (o *Owner) turn(ctx context.Context) error {
 			return err
 		}
 	} else if err := o.recheck(ctx); err != nil {
+		return err
+	}
+	if err := o.snapshot(ctx); err != nil {
 		return err
 	}
 	return o.pace(ctx)
@@ -197,7 +223,7 @@ func (o *Owner) takeOver(ctx context.Context) error {
 		return err
 	}
 	if reason != "" {
-		if head.Position, meta, err = o.rebuild(ctx, head, reason, start, c, topicID); err != nil {
+		if head.Position, meta, err = o.rebuild(ctx, head, reason, span{start, end, c}, topicID); err != nil {
 			return err
 		}
 	}
@@ -213,7 +239,7 @@ func (o *Owner) takeOver(ctx context.Context) error {
 	}
 	o.part, o.pos = stitch.NewPartition(meta, waiting), head.Position
 	o.silent, o.committed, o.caughtUp, o.ruled = c, c, end, false
-	o.pacing = pacing{}
+	o.pacing, o.copying = pacing{}, nil
 	o.opt.Observe.TookOver(o.p, o.pos.Applied, max(c, o.pos.Applied))
 	return o.commit(ctx) // the owner before may have died between remembering and committing
 }
@@ -235,6 +261,8 @@ func (o *Owner) judge(h Head, ok bool, start, end int64, topicID string) (m stit
 		return m, "", ErrOtherEnvironment
 	case m.TopicID != topicID:
 		return m, "another journal", nil
+	case h.Applied < 0:
+		return m, "a rebuild was cut short", nil
 	case h.Applied < start:
 		return m, "older than the journal reaches", nil
 	case h.Applied > end:
@@ -243,28 +271,55 @@ func (o *Owner) judge(h Head, ok bool, start, end int64, topicID string) (m stit
 	return m, "", nil
 }
 
-// rebuild begins a new generation of the state, empty, to be folded from the
-// journal's start. Nothing sees it half done: what was published below the
-// committed offset is folded silently, and the rest goes on as always.
-func (o *Owner) rebuild(ctx context.Context, old Head, reason string, start, c int64, topicID string) (Position, stitch.Meta, error) {
-	meta := stitch.Meta{
-		Logic: stitch.Logic, TopicID: topicID, Environment: o.opt.Environment, Number: o.p,
-	}
-	if start > 0 {
-		return Position{}, meta, ErrNoHistory
+// span is where a journal partition is: it holds [start, end), and c is committed.
+type span struct{ start, end, c int64 }
+
+// rebuild begins a new generation of the state, with the newest whole snapshot in
+// it, or empty, to be folded from the journal's start. Nothing sees it half done:
+// what was published below the committed offset is folded silently, and the rest
+// goes on as always.
+func (o *Owner) rebuild(ctx context.Context, old Head, reason string, at span, topicID string) (Position, stitch.Meta, error) {
+	w, found, err := o.newest(ctx, at, topicID)
+	if err != nil {
+		return Position{}, w.Meta, err
 	}
 	h := Head{
 		Position: Position{Generation: o.opt.Nonce + "-" + fmt.Sprint(o.opt.Now().UnixNano())},
-		Logic:    stitch.Logic, Meta: wire.MarshalState(&meta),
+		Logic:    stitch.Logic,
 	}
-	if c > 0 || old.Generation != "" {
-		o.opt.Observe.Rebuilding(o.p, reason, c)
+	switch {
+	case found:
+		h.Applied = -w.Parts - 1
+	case at.start > 0:
+		return Position{}, w.Meta, ErrNoHistory
+	default:
+		w.Meta = stitch.Meta{Logic: stitch.Logic, TopicID: topicID, Environment: o.opt.Environment, Number: o.p}
+	}
+	h.Meta = wire.MarshalState(&w.Meta)
+	if at.c > 0 || old.Generation != "" {
+		o.opt.Observe.Rebuilding(o.p, reason, w.Meta.Applied, at.c)
 	}
 	begun, err := o.state.Begin(ctx, o.p, old.Position, h)
 	if err == nil && !begun {
 		err = errAgain
 	}
-	return h.Position, meta, err
+	if err == nil && found {
+		h.Position, err = o.restore(ctx, w, h.Position)
+	}
+	return h.Position, w.Meta, err
+}
+
+// newest returns the newest snapshot that a rebuild can start from.
+func (o *Owner) newest(ctx context.Context, at span, topicID string) (w Whole, ok bool, err error) {
+	if o.snapshots == nil || at.end == 0 {
+		return w, false, nil
+	}
+	whole, err := Wholes(ctx, o.snapshots, o.p)
+	w, ok = Newest(whole, func(m stitch.Meta) bool {
+		return m.Logic == stitch.Logic && m.Environment == o.opt.Environment && m.TopicID == topicID &&
+			at.start <= m.Applied && m.Applied <= at.end
+	})
+	return w, ok, err
 }
 
 // recheck compares, in an idle moment, where the state stands with where we

@@ -29,7 +29,8 @@ func (h *heard) TookOver(_ int32, from, silent int64) {
 	h.tookOver = append(h.tookOver, fmt.Sprintf("%d..%d", from, silent))
 }
 
-func (h *heard) Rebuilding(_ int32, reason string, _ int64) { h.rebuilt = append(h.rebuilt, reason) }
+func (h *heard) Snapshot(int32, engine.Copied)                 {}
+func (h *heard) Rebuilding(_ int32, reason string, _, _ int64) { h.rebuilt = append(h.rebuilt, reason) }
 
 func (h *heard) Folded(_ int32, b engine.Batch)   { h.outcomes += len(b.Outputs) }
 func (h *heard) Refused(int32)                    {}
@@ -67,7 +68,7 @@ func (s *setting) own(t *testing.T) error {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	o := engine.NewOwner(0, quiet{s.journal.Log(0), cancel}, s.state, nil, engine.Options{
+	o := engine.NewOwner(0, quiet{s.journal.Log(0), cancel}, s.state, nil, nil, engine.Options{
 		Environment: s.env, Rules: stitch.DefaultRules(), Batch: 10, Cache: 10, Tick: time.Hour, Nonce: "n",
 		Now: time.Now, Observe: &s.heard, Wait: func(ctx context.Context, _ time.Duration) error { return errQuiet },
 	})

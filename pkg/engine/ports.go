@@ -84,6 +84,17 @@ type TimerChange struct {
 	Timer stitch.Timer
 }
 
+// Snapshots is the port to the copies of partitions' states: a log for each
+// partition, which nothing fences, as a snapshot is right or not whole.
+type Snapshots interface {
+	// Write appends records to the log of partition p, in order, and returns when
+	// all are acknowledged.
+	Write(ctx context.Context, p int32, records [][]byte) error
+	// Scan calls f for the records of partition p from offset from on, in order, up
+	// to the end as it stood at the call. f's error ends it.
+	Scan(ctx context.Context, p int32, from int64, f func(offset int64, record []byte) error) error
+}
+
 // Log is the port to one journal partition as its owner sees it, and to the
 // topics it publishes to. It dies with the assignment: after a revoke every
 // method returns ErrLost and has no effect.

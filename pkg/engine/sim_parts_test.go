@@ -32,6 +32,8 @@ type simKafka struct {
 	ingested []int64         // committed by ingest
 	journal  [][]Entry       // by partition
 	commits  []int64         // the processors' committed offsets, -1 for none
+	start    []int64         // of what retention has left of the journal, by partition
+	copies   [][][]byte      // the log of snapshots, by partition
 	outputs  map[Topic][]simRecord
 }
 
@@ -71,7 +73,7 @@ func (l *simLog) Bounds(context.Context) (int64, int64, string, error) {
 	if l.lost() {
 		return 0, 0, "", ErrLost
 	}
-	return 0, int64(len(l.w.kafka.journal[l.p])), simTopicID, nil
+	return l.w.kafka.start[l.p], int64(len(l.w.kafka.journal[l.p])), simTopicID, nil
 }
 
 func (l *simLog) Committed(context.Context) (int64, bool, error) {
@@ -92,7 +94,7 @@ func (l *simLog) Read(_ context.Context, from int64, limit int) ([]Entry, error)
 		return nil, ErrLost
 	}
 	j := l.w.kafka.journal[l.p]
-	if from > int64(len(j)) {
+	if from > int64(len(j)) || from < l.w.kafka.start[l.p] {
 		return nil, ErrTruncated
 	}
 	n := min(int64(len(j)), from+int64(1+l.w.rnd.IntN(limit)))
@@ -242,6 +244,32 @@ func (s simRedis) Begin(_ context.Context, p int32, old Position, h Head) (bool,
 
 func (s simRedis) Check(context.Context) error           { return nil }
 func (s simRedis) Memory(context.Context) (int64, error) { return 0, nil }
+
+// simCopies is one owner's way to the log of snapshots. Nothing fences it.
+type simCopies struct {
+	w *world
+	a *actor
+}
+
+func (s simCopies) Write(_ context.Context, p int32, records [][]byte) error {
+	for _, r := range records {
+		s.a.at("copy")
+		s.w.kafka.copies[p] = append(s.w.kafka.copies[p], r)
+	}
+	s.a.at("copied")
+	return nil
+}
+
+func (s simCopies) Scan(_ context.Context, p int32, from int64, f func(int64, []byte) error) error {
+	s.a.at("scan")
+	for i := int(from); i < len(s.w.kafka.copies[p]); i++ {
+		s.a.at("scanning")
+		if err := f(int64(i), s.w.kafka.copies[p][i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // simSources tells how far ingest is.
 type simSources struct {

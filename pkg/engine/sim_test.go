@@ -50,6 +50,7 @@ type world struct {
 	reader  []*actor // of each source partition
 	arrived []int    // how much of each source has arrived
 	zombies []*actor
+	rebuilt int64 // from snapshots
 }
 
 // actor is a process's thread, resumed by the schedule from port call to port call.
@@ -90,7 +91,8 @@ func spawn(name string, run func(a *actor) error) *actor {
 func (w *world) spawnOwner(p int32) {
 	w.owner[p] = spawn(fmt.Sprint("owner ", p), func(a *actor) error {
 		var o *Owner
-		o = NewOwner(p, &simLog{w: w, a: a, p: p}, simRedis{w.state, a}, simSources{w, a}, Options{
+		o = NewOwner(p, &simLog{w: w, a: a, p: p}, simRedis{w.state, a}, simCopies{w, a}, simSources{w, a}, Options{
+			SnapshotEvery: 20 * time.Millisecond, SnapshotRate: 1 << 30,
 			Environment: "sim", Rules: simRules(), Batch: 8, Cache: w.rnd.IntN(6), Tick: 20 * time.Millisecond,
 			Nonce: fmt.Sprint("n", w.rnd.Uint64()), Now: func() time.Time { return time.UnixMilli(w.kafka.now) },
 			Wait: func(context.Context, time.Duration) error { a.at("wait"); return nil }, Observe: simObserver{w, &o},
@@ -133,16 +135,25 @@ type simObserver struct {
 	o **Owner
 }
 
-func (simObserver) TookOver(int32, int64, int64)    {}
-func (simObserver) Rebuilding(int32, string, int64) {}
+func (simObserver) TookOver(int32, int64, int64) {}
+func (s simObserver) Rebuilding(_ int32, _ string, from, _ int64) {
+	if from > 0 {
+		s.w.rebuilt++
+	}
+}
+func (simObserver) Snapshot(int32, Copied) {}
 func (s simObserver) Folded(int32, Batch) {
 	if s.w.mutant == noSeen {
 		clear((*s.o).part.Seen)
 	}
 }
-func (simObserver) Refused(int32)              {}
-func (simObserver) Trouble(_ int32, err error) { panic(err) }
-func (simObserver) Unreadable(int32, int64)    { panic("unreadable") }
+func (simObserver) Refused(int32) {}
+func (simObserver) Trouble(_ int32, err error) {
+	if !errors.Is(err, ErrTruncated) { // the journal was cut while it was behind: it takes over anew
+		panic(err)
+	}
+}
+func (simObserver) Unreadable(int32, int64) { panic("unreadable") }
 
 var simIngest = sync.OnceValue(func() *wire.Ingest {
 	p, err := plan.Parse([]byte(simPlan))
@@ -173,7 +184,7 @@ func newWorld(seed uint64, m mutant) *world {
 	partitions := 1 + w.rnd.IntN(3)
 	w.kafka = &simKafka{
 		now: 1_800_000_000_000, sources: simTraffic(w.rnd), ingested: make([]int64, 3),
-		journal: make([][]Entry, partitions), commits: slices.Repeat([]int64{-1}, partitions), outputs: map[Topic][]simRecord{},
+		journal: make([][]Entry, partitions), start: make([]int64, partitions), copies: make([][][]byte, partitions), commits: slices.Repeat([]int64{-1}, partitions), outputs: map[Topic][]simRecord{},
 	}
 	w.state = &simState{w: w, past: make([][]simHead, partitions)}
 	w.owner, w.reader = make([]*actor, partitions), make([]*actor, 3)
@@ -190,9 +201,9 @@ func newWorld(seed uint64, m mutant) *world {
 // run plays the schedule: faults for a while, then peace until all is settled.
 func (w *world) run() error {
 	defer w.stopAll()
-	for range 150 + w.rnd.IntN(300) {
+	for range 200 + w.rnd.IntN(1000) {
 		w.kafka.now += int64(w.rnd.IntN(3))
-		if s := w.rnd.IntN(3); w.arrived[s] < len(w.kafka.sources[s]) && w.rnd.IntN(4) == 0 {
+		if s := w.rnd.IntN(3); w.arrived[s] < len(w.kafka.sources[s]) && w.rnd.IntN(8) == 0 {
 			w.arrived[s]++
 		}
 		if w.rnd.IntN(40) == 0 {
@@ -223,7 +234,7 @@ func (w *world) resume(a *actor) error {
 // fault kills, pauses, or makes Redis forget.
 func (w *world) fault() {
 	p, s := w.rnd.IntN(len(w.owner)), w.rnd.IntN(len(w.reader))
-	switch w.rnd.IntN(8) {
+	switch w.rnd.IntN(10) {
 	case 0, 1:
 		w.owner[p].stop()
 		w.spawnOwner(int32(p))
@@ -240,6 +251,24 @@ func (w *world) fault() {
 		w.state.lose(int32(p), 1+w.rnd.IntN(4))
 	case 7:
 		w.state.lose(int32(p), 1<<30)
+	case 8, 9:
+		w.cut(int32(p))
+	}
+}
+
+// cut lets retention take the journal up to the newest whole snapshot, and with
+// it, mostly, what Redis has.
+func (w *world) cut(p int32) {
+	a := &actor{yield: func(string) bool { return true }}
+	whole, err := Wholes(context.Background(), simCopies{w, a}, p)
+	if err != nil {
+		panic(err)
+	}
+	if s, ok := Newest(whole, func(stitch.Meta) bool { return true }); ok {
+		w.kafka.start[p] = s.Meta.Applied
+		if w.rnd.IntN(3) > 0 {
+			w.state.lose(p, 1<<30)
+		}
 	}
 }
 
@@ -445,6 +474,9 @@ func simOutcome(topic Topic, r simRecord) (source, kind string) {
 	return field("source"), field("outcome")
 }
 
+// simRebuilds counts the rebuilds from snapshots, to see that there are any.
+var simRebuilds atomic.Int64
+
 // simulate plays schedules on all cores and returns the failures, by seed.
 func simulate(first uint64, n int, m mutant) map[uint64]error {
 	failures := map[uint64]error{}
@@ -468,6 +500,7 @@ func simulate(first uint64, n int, m mutant) map[uint64]error {
 
 func schedule(seed uint64, m mutant) error {
 	w := newWorld(seed, m)
+	defer func() { simRebuilds.Add(w.rebuilt) }()
 	if err := w.run(); err != nil {
 		return err
 	}
@@ -484,7 +517,10 @@ func TestSimulator(t *testing.T) {
 			t.Fatalf("and %d more", len(failures)-1)
 		}
 	}
-	t.Logf("%d schedules, %d failed", *simSchedules, len(failures))
+	if simRebuilds.Load() == 0 {
+		t.Error("no schedule had a rebuild from a snapshot: it is too tame")
+	}
+	t.Logf("%d schedules, %d rebuilds from snapshots, %d failed", *simSchedules, simRebuilds.Load(), len(failures))
 }
 
 // TestSimulatorMisses: a safeguard taken away is missed.

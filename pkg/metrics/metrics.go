@@ -34,6 +34,7 @@ type Metrics struct {
 	unplanned                                              *prometheus.CounterVec
 	batches, rebuilds, trouble                             *prometheus.CounterVec
 	journal, takeovers, cas, catchups, silent, unreadable  prometheus.Counter
+	snapshots                                              prometheus.Counter
 	lagRecords, lagSeconds                                 *prometheus.GaugeVec
 	memory                                                 prometheus.Gauge
 	stages                                                 *prometheus.HistogramVec
@@ -90,7 +91,8 @@ func (m *Metrics) countEngine() {
 	m.cas = m.counter("cas_refused_total", "Compare-and-sets, and reads, that found the state elsewhere.")
 	m.catchups = m.counter("catchup_silent_total", "Take-overs with records whose outputs were out already.")
 	m.silent = m.counter("catchup_silent_records_total", "Journal records that such take-overs had to fold again, silently.")
-	m.rebuilds = m.counters("rebuilds_total", "States folded again from the journal's start.", "reason")
+	m.rebuilds = m.counters("rebuilds_total", "States rebuilt from a snapshot or the journal's start.", "reason")
+	m.snapshots = m.counter("snapshots_total", "Snapshots of partitions' states that are whole.")
 	m.unreadable = m.counter("journal_unreadable_total", "Journal records that are no message of ours, passed over.")
 	m.trouble = m.counters("trouble_total", "Failures that were waited out and tried again.", "part", "kind")
 }
@@ -102,6 +104,7 @@ func (m *Metrics) gauges() {
 	m.registry.MustRegister(m.memory)
 	m.watch("held_orders", "Orders and take-overs that wait in this process's partitions.", m.heldOrders)
 	m.watch("held_oldest_seconds", "Age of the oldest of them: at most a hold, unless a source is behind.", m.heldOldest)
+	m.watch("snapshot_oldest_seconds", "Age of the oldest of the owned partitions' last snapshots; of the take-over where there was none since.", m.snapshotOldest)
 	m.watch("partitions_owned", "Journal partitions that this process serves.", m.owned)
 	m.watch("partitions_unserved", "Journal partitions assigned to this process that it can't serve.", m.unservedCount)
 }

@@ -279,7 +279,9 @@ func TestTakeOversAndRebuilds(t *testing.T) {
 	m, _, log := fresh()
 	m.TookOver(1, 500, 500)
 	m.TookOver(2, 500, 750)
-	m.Rebuilding(3, "another journal", 900)
+	m.Rebuilding(3, "another journal", 0, 900)
+	m.Snapshot(3, engine.Copied{At: 950, Entities: 7})
+	m.Snapshot(1, engine.Copied{At: 60, Entities: 8})
 	m.Refused(1)
 	m.Unreadable(1, 77)
 	compare(t, m, `
@@ -297,15 +299,18 @@ func TestTakeOversAndRebuilds(t *testing.T) {
 		lockstitch_journal_unreadable_total 1
 		# HELP lockstitch_partitions_owned Journal partitions that this process serves.
 		# TYPE lockstitch_partitions_owned gauge
-		lockstitch_partitions_owned 2
-		# HELP lockstitch_rebuilds_total States folded again from the journal's start.
+		lockstitch_partitions_owned 3
+		# HELP lockstitch_rebuilds_total States rebuilt from a snapshot or the journal's start.
 		# TYPE lockstitch_rebuilds_total counter
 		lockstitch_rebuilds_total{reason="another_journal"} 1
+		# HELP lockstitch_snapshots_total Snapshots of partitions' states that are whole.
+		# TYPE lockstitch_snapshots_total counter
+		lockstitch_snapshots_total 2
 		# HELP lockstitch_takeovers_total Journal partitions taken over.
 		# TYPE lockstitch_takeovers_total counter
 		lockstitch_takeovers_total 2
 		`, "catchup_silent_records_total", "catchup_silent_total", "cas_refused_total", "journal_unreadable_total",
-		"partitions_owned", "rebuilds_total", "takeovers_total")
+		"partitions_owned", "rebuilds_total", "snapshots_total", "takeovers_total")
 	for _, want := range []string{
 		`level=INFO msg="journal partition taken over" partition=1 from=500`,
 		`level=WARN msg="journal partition taken over behind its commit: folding again, silently" partition=2 from=500 to=750 records=250`,

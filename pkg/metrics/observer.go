@@ -17,6 +17,7 @@ type partition struct {
 	trouble  trouble   // zero for none
 	at       time.Time // of the latest trouble
 	retried  bool      // taken over since
+	copied   time.Time // when it had a whole snapshot last, or was taken over
 }
 
 // part is the partition's entry; mu is held.
@@ -30,7 +31,11 @@ func (m *Metrics) part(p int32) *partition {
 // TookOver counts and logs a take-over, and how much of it is a silent catch-up.
 func (m *Metrics) TookOver(p int32, from, silent int64) {
 	m.mu.Lock()
-	m.part(p).retried = true
+	part := m.part(p)
+	part.retried = true
+	if part.copied.IsZero() {
+		part.copied = m.now()
+	}
 	delete(m.unserved, p)
 	m.mu.Unlock()
 	m.takeovers.Inc()
@@ -45,10 +50,19 @@ func (m *Metrics) TookOver(p int32, from, silent int64) {
 }
 
 // Rebuilding counts and logs a rebuild.
-func (m *Metrics) Rebuilding(p int32, reason string, silent int64) {
+func (m *Metrics) Rebuilding(p int32, reason string, from, silent int64) {
 	m.rebuilds.WithLabelValues(strings.ReplaceAll(reason, " ", "_")).Inc()
-	m.log.Warn("state of a journal partition is rebuilt: folding the journal again from its start, silently up to the commit",
-		"partition", p, "reason", reason, "from", 0, "to", silent)
+	m.log.Warn("state of a journal partition is rebuilt, from a snapshot if from is above 0: folding the journal again, silently up to the commit",
+		"partition", p, "reason", reason, "from", from, "to", silent)
+}
+
+// Snapshot counts a whole snapshot, and notes when the partition had one last.
+func (m *Metrics) Snapshot(p int32, c engine.Copied) {
+	m.mu.Lock()
+	m.part(p).copied = m.now()
+	m.mu.Unlock()
+	m.snapshots.Inc()
+	m.log.Debug("snapshot taken", "partition", p, "at", c.At, "entities", c.Entities, "took", c.Took)
 }
 
 // Folded measures a batch and counts its outcomes.
@@ -146,6 +160,17 @@ func (m *Metrics) heldOrders() float64 {
 		n += p.waiting
 	}
 	return float64(n)
+}
+
+// snapshotOldest is the age of the oldest of the partitions' last snapshots.
+func (m *Metrics) snapshotOldest() float64 {
+	oldest := 0.0
+	for _, p := range m.parts {
+		if !p.copied.IsZero() {
+			oldest = max(oldest, m.now().Sub(p.copied).Seconds())
+		}
+	}
+	return oldest
 }
 
 // heldOldest reckons from the first timer: it was set a hold ahead.
