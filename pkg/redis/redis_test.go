@@ -224,7 +224,7 @@ func TestErrors(t *testing.T) {
 		"OOM command not allowed when used memory > 'maxmemory'.":                                      "raise maxmemory",
 		"READONLY You can't write against a read only replica.":                                        "replica",
 		"WRONGTYPE Operation against a key":                                                            "another prefix",
-		"ERR unknown command 'HMGET', with args beginning with: 'ls:{0}:g:e:c:jane@example.org' ":       "unknown command",
+		"ERR unknown command 'HMGET', with args beginning with: 'ls:{0}:g:e:c:jane@example.org' ":      "unknown command",
 		"NOPERM No permissions to access a key ls:{0}:g:e:c:jane@example.org":                          "allow the user",
 		"ERR unknown command, with args beginning with: 'abc' '2' 'other' 'c:jane@example.org' 'more'": "unknown command",
 	} {
