@@ -140,24 +140,30 @@ func (p *process) logged(message string) (lines []map[string]any) {
 
 // ready asks /ready of a `run`: the reasons against it, "" where there are none.
 func (p *process) ready(ctx context.Context) (reasons string, err error) {
+	status, text, err := p.get(ctx, "/ready")
+	if err == nil && status == http.StatusOK {
+		return "", nil
+	}
+	return fmt.Sprintf("%d %s", status, text), err
+}
+
+// get asks the HTTP listener of a `run`.
+func (p *process) get(ctx context.Context, path string) (status int, text string, err error) {
 	serving := p.logged("serving /metrics, /ping and /ready")
 	if len(serving) == 0 {
-		return "", fmt.Errorf("%s serves nothing yet", p.name)
+		return 0, "", fmt.Errorf("%s serves nothing yet", p.name)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%v/ready", serving[0]["address"]), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%v%s", serving[0]["address"], path), nil)
 	if err != nil {
-		return "", err
+		return 0, "", err
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return "", err
+		return 0, "", err
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode == http.StatusOK {
-		return "", nil
-	}
-	return fmt.Sprintf("%d %s", resp.StatusCode, text), err
+	body, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(body), err
 }
 
 // isReady waits until /ready says so.
