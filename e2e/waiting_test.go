@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"lockstitch/e2e/parts"
 )
@@ -146,6 +148,60 @@ func (tr *trouble) test(t *testing.T) {
 	if counts := w.judge(true); counts.Sources != records {
 		t.Errorf("%d records judged, of %d", counts.Sources, records)
 	}
+}
+
+// TestMemoryWhileRedisIsGone: what comes meanwhile for one partition is twenty
+// times what a process reads ahead of it.
+func TestMemoryWhileRedisIsGone(t *testing.T) {
+	const records = 6000 // of 30 KB
+	w := newWaits(t, parts.RedisOptions{}, false)
+	w.killRedis()
+	w.produce(w.client, heavy(w.prefix+"events.web", records)...)
+	w.ingested()
+	for _, p := range w.runs {
+		p.says(`"redis"`, "connection refused")
+	}
+	bounded("while it lasted", w.runs...)
+	w.restartRedis()
+	w.goOn(records/2, w.runs...)
+	w.settle()
+	bounded("at the end", w.runs...)
+	known("redis", "", w.runs...)
+	if counts := w.judge(true); counts.Sources != records || counts.Published != records {
+		t.Errorf("got %+v, want all of %d records published", counts, records)
+	}
+}
+
+// heavy are events of one device that are nearly as large as they may be.
+func heavy(topic string, n int) (records []*kgo.Record) {
+	chance := rand.New(rand.NewPCG(1, 2))
+	for i := range n {
+		properties := map[string]string{}
+		for p := range 30 {
+			text := make([]byte, 950)
+			for i := range text {
+				text[i] = byte('a' + chance.IntN(26)) // nothing that gets small when it is compressed
+			}
+			properties[fmt.Sprint("p", p)] = string(text)
+		}
+		value, err := json.Marshal(map[string]any{
+			"type": "track", "event": "looked", "anonymousId": "heavy", "messageId": fmt.Sprint("heavy-", i),
+			"timestamp": time.Date(2026, 11, 20, 0, 0, i, 0, time.UTC), "properties": properties,
+		})
+		if err != nil {
+			panic(err) // strings and a time
+		}
+		records = append(records, &kgo.Record{Topic: topic, Key: []byte("heavy"), Value: value})
+	}
+	return records
+}
+
+// ingested waits until every source record is in the journal.
+func (w *world) ingested() {
+	w.t.Helper()
+	ingest := *w
+	ingest.reads = w.reads[:len(w.reads)-1] // without the processors
+	until(w.t, patience, "all that was produced is ingested", ingest.settled)
 }
 
 func newWaits(t *testing.T, o parts.RedisOptions, network bool) *waits {

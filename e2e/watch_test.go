@@ -138,7 +138,7 @@ func (w *world) goOn(n int64, runs ...*process) {
 // mostMemory is what a process may have resident, whatever is away and for how
 // long: what it reads ahead is bounded, 8 MiB for each partition, and so is what it
 // has in flight.
-const mostMemory = 256 << 20
+const mostMemory = 160 << 20
 
 // bounded wants processes alive, and their memory within bounds.
 func bounded(when string, runs ...*process) {
