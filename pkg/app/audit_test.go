@@ -87,7 +87,7 @@ func TestAudit(t *testing.T) {
 	for _, n := range clean.Outcomes {
 		sum += n
 	}
-	if sum != clean.Records || clean.OutOfRange+clean.Foreign+clean.NotIngested+clean.Unjudged+clean.Doubled != 0 {
+	if sum != clean.Records || clean.OutOfRange+clean.Foreign+clean.NotIngested+clean.Unjudged+clean.Doubled+clean.JournalUnknown != 0 {
 		t.Errorf("each record counts once, and there is nothing else: %+v", clean)
 	}
 	if n := clean.Journaled + clean.Outcomes["quarantined"]; n != clean.Records {

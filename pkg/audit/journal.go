@@ -15,7 +15,7 @@ type message struct {
 	Kind     stitch.MessageKind `cbor:"1,keyasint"`
 	To       stitch.Key         `cbor:"2,keyasint"`
 	Event    *cause             `cbor:"4,keyasint,omitempty"`
-	Hop      bool               `cbor:"7,keyasint,omitempty"`
+	Hop      bool               `cbor:"6,keyasint,omitempty"`
 	Customer string             `cbor:"12,keyasint,omitempty"`
 	Rules    *stitch.Rules      `cbor:"23,keyasint,omitempty"`
 	Pending  *owed              `cbor:"25,keyasint,omitempty"`

@@ -146,11 +146,13 @@ func (r *run) elsewhere(rec *Record, topic string, partition int32, offset int64
 	switch {
 	case !r.isSource(topic):
 		r.report.Foreign++
+	case marks == nil: // the topic was deleted
+		r.report.SourceGone++
 	case int(partition) >= len(marks) || offset >= marks[partition].End:
 		r.report.conflict(func() Finding {
 			return Finding{
 				Source: position(topic, partition, offset), Where: position(rec.Topic, rec.Partition, rec.Offset),
-				What: "an outcome of a record that isn't there: its partition ends before it",
+				What: "an outcome of a record that isn't there: its partition ends before it (where the topic was made anew, give --from)",
 			}
 		})
 	case offset < marks[partition].Start:
