@@ -43,7 +43,7 @@ line or the configuration is wrong.`,
 	root.SetErr(errs)
 	root.PersistentFlags().StringVarP(&c.path, "config", "c", "", "configuration file (default: the built-in defaults, with embedded Kafka and Redis)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	group(root, c.run(), c.try(), c.dev(), c.demo(), c.produce(), c.generate(), c.topics(), c.audit(), c.config(), c.version())
+	group(root, c.run(), c.try(), c.dev(), c.demo(), c.produce(), c.generate(), c.topics(), c.audit(), c.state(), c.config(), c.version())
 	return root
 }
 

@@ -111,7 +111,7 @@ func NewOwner(p int32, log Log, state State, snapshots Snapshots, sources Source
 	o := &Owner{p: p, log: log, state: state, snapshots: snapshots, sources: sources, opt: opt}
 	// Partitions take turns: each begins with another part of the interval.
 	turn := xxhash.Sum64String(fmt.Sprint(opt.Nonce, p)) % 1000
-	o.due = opt.Now().Add(opt.SnapshotEvery * time.Duration(turn) / 1000)
+	o.due = opt.Now().Add(opt.SnapshotEvery / 1000 * time.Duration(turn))
 	return o
 }
 
@@ -315,10 +315,7 @@ func (o *Owner) newest(ctx context.Context, at span, topicID string) (w Whole, o
 		return w, false, nil
 	}
 	whole, err := Wholes(ctx, o.snapshots, o.p)
-	w, ok = Newest(whole, func(m stitch.Meta) bool {
-		return m.Logic == stitch.Logic && m.Environment == o.opt.Environment && m.TopicID == topicID &&
-			at.start <= m.Applied && m.Applied <= at.end
-	})
+	w, ok = Newest(whole, Fits(o.opt.Environment, topicID, at.start, at.end))
 	return w, ok, err
 }
 

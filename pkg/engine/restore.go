@@ -68,6 +68,15 @@ func Newest(whole []Whole, fits func(stitch.Meta) bool) (w Whole, ok bool) {
 	return w, ok
 }
 
+// Fits says of a snapshot whether a rebuild can begin with it, where the journal
+// partition holds [start, end).
+func Fits(environment, topicID string, start, end int64) func(stitch.Meta) bool {
+	return func(m stitch.Meta) bool {
+		return m.Logic == stitch.Logic && m.Environment == environment && m.TopicID == topicID &&
+			start <= m.Applied && m.Applied <= end
+	}
+}
+
 // errRead ends a scan that has seen what it wanted.
 var errRead = errors.New("read")
 

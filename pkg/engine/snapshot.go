@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"hash"
 	"time"
@@ -83,13 +84,46 @@ func (o *Owner) snapshot(ctx context.Context) error {
 }
 
 func (o *Owner) beginCopy(now time.Time) *copying {
-	c := &copying{
-		id: fmt.Sprintf("%s-%d", o.opt.Nonce, now.UnixNano()), at: o.pos.Applied, began: now,
-		stride: 1, early: map[stitch.Key]struct{}{}, digest: sha256.New(),
-	}
-	c.add(wire.SnapshotRecord{Kind: wire.SnapshotBegin, Meta: wire.MarshalState(&o.part.Meta)})
+	c := newCopying(fmt.Sprintf("%s-%d", o.opt.Nonce, now.UnixNano()), o.pos.Applied, wire.MarshalState(&o.part.Meta))
+	c.began = now
 	o.copying = c
 	return c
+}
+
+func newCopying(id string, at int64, meta []byte) *copying {
+	c := &copying{id: id, at: at, stride: 1, early: map[stitch.Key]struct{}{}, digest: sha256.New()}
+	c.add(wire.SnapshotRecord{Kind: wire.SnapshotBegin, Meta: meta})
+	return c
+}
+
+// Copy writes a whole snapshot of a partition's state that nobody moves. id is
+// one that no other snapshot has.
+func Copy(ctx context.Context, p int32, state State, snapshots Snapshots, id string) (done Copied, err error) {
+	head, ok, err := state.Head(ctx, p)
+	if err != nil || !ok {
+		return done, errors.Join(err, errAgain)
+	}
+	c := newCopying(id, head.Applied, head.Meta)
+	for c.next < Pages {
+		entities, before, after, err := state.Page(ctx, p, head.Generation, c.next, 1)
+		if err == nil && (before != head.Position || after != head.Position) {
+			err = errAgain
+		}
+		if err != nil {
+			return done, err
+		}
+		for _, kv := range entities {
+			c.put(kv.Key, kv.Value)
+		}
+		if c.next++; c.next == Pages {
+			c.end()
+		}
+		if err := snapshots.Write(ctx, p, c.records); err != nil {
+			return done, err
+		}
+		c.records, c.written = nil, 0
+	}
+	return Copied{At: c.at, Entities: c.entities}, nil
 }
 
 // copyPages copies some pages as they are now, but for entities that were

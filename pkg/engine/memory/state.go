@@ -3,7 +3,9 @@ package memory
 import (
 	"context"
 	"fmt"
+	"iter"
 	"maps"
+	"slices"
 	"sync"
 
 	"lockstitch/pkg/engine"
@@ -21,8 +23,43 @@ type State struct {
 // to keep a moment.
 type partition struct {
 	head     engine.Head
-	entities map[string][]byte
+	entities [engine.Pages]map[string][]byte // by page; nil for none
 	timers   map[string]stitch.Timer
+}
+
+func (part *partition) get(k string) (v []byte, ok bool) {
+	v, ok = part.entities[engine.PageOf(k)][k]
+	return v, ok
+}
+
+func (part *partition) set(k string, v []byte) {
+	page := &part.entities[engine.PageOf(k)]
+	if *page == nil {
+		*page = map[string][]byte{}
+	}
+	(*page)[k] = v
+}
+
+// copied is the partition at this moment.
+func (part *partition) copied() *partition {
+	c := &partition{head: part.head, timers: maps.Clone(part.timers)}
+	for i, page := range part.entities {
+		c.entities[i] = maps.Clone(page)
+	}
+	return c
+}
+
+// all are the entities, page by page, each in key order.
+func (part *partition) all() iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for _, page := range part.entities {
+			for _, k := range slices.Sorted(maps.Keys(page)) {
+				if !yield(k, page[k]) {
+					return
+				}
+			}
+		}
+	}
 }
 
 var _ engine.State = (*State)(nil)
@@ -72,7 +109,7 @@ func (s *State) Read(ctx context.Context, p int32, gen string, keys []string) (v
 	values = make([][]byte, len(keys))
 	if part := s.generation(p, gen); part != nil {
 		for i, k := range keys {
-			if v, ok := part.entities[k]; ok {
+			if v, ok := part.get(k); ok {
 				values[i] = clone(v)
 			}
 		}
@@ -91,9 +128,10 @@ func (s *State) Page(ctx context.Context, p int32, gen string, first, n int) (en
 		before = part.head.Position
 	}
 	if part := s.generation(p, gen); part != nil {
-		entities = engine.PagesOf(maps.All(part.entities), first, n)
-		for i := range entities {
-			entities[i].Value = clone(entities[i].Value)
+		for _, page := range part.entities[first : first+n] {
+			for _, k := range slices.Sorted(maps.Keys(page)) {
+				entities = append(entities, engine.KV{Key: k, Value: clone(page[k])})
+			}
 		}
 	}
 	return entities, before, before, nil
@@ -125,10 +163,10 @@ func (s *State) Swap(ctx context.Context, p int32, d engine.Delta) (moved bool, 
 func (part *partition) write(d engine.Delta) {
 	part.head.Position, part.head.Meta = d.Next, clone(d.Meta)
 	for _, kv := range d.Set {
-		part.entities[kv.Key] = clone(kv.Value)
+		part.set(kv.Key, clone(kv.Value))
 	}
 	for _, k := range d.Delete {
-		delete(part.entities, k)
+		delete(part.entities[engine.PageOf(k)], k)
 	}
 	for _, t := range d.Timers {
 		if t.Timer.At == 0 {
@@ -157,7 +195,7 @@ func (s *State) Begin(ctx context.Context, p int32, old engine.Position, h engin
 		return false, nil
 	}
 	h.Meta = clone(h.Meta)
-	s.parts[p] = &partition{head: h, entities: map[string][]byte{}, timers: map[string]stitch.Timer{}}
+	s.parts[p] = &partition{head: h, timers: map[string]stitch.Timer{}}
 	return true, nil
 }
 
@@ -171,7 +209,7 @@ func (s *State) Memory(ctx context.Context) (int64, error) {
 	var n int
 	for _, part := range s.parts {
 		n += len(part.head.Meta)
-		for k, v := range part.entities {
+		for k, v := range part.all() {
 			n += len(k) + len(v)
 		}
 		for k := range part.timers {
@@ -210,8 +248,8 @@ func (s *State) Dump(p int32) (h engine.Head, entities map[string][]byte, timers
 	}
 	h = part.head
 	h.Meta = clone(h.Meta)
-	entities = make(map[string][]byte, len(part.entities))
-	for k, v := range part.entities {
+	entities = map[string][]byte{}
+	for k, v := range part.all() {
 		entities[k] = clone(v)
 	}
 	return h, entities, maps.Clone(part.timers), true
@@ -228,7 +266,7 @@ func (s *State) generation(p int32, gen string) *partition {
 func copied(parts map[int32]*partition) map[int32]*partition {
 	out := make(map[int32]*partition, len(parts))
 	for p, part := range parts {
-		out[p] = &partition{head: part.head, entities: maps.Clone(part.entities), timers: maps.Clone(part.timers)}
+		out[p] = part.copied()
 	}
 	return out
 }
