@@ -32,7 +32,7 @@ func (c *cli) audit() *cobra.Command {
 without an outcome (lost), with several (in conflict), and each output that stands
 there twice as the same bytes (harmless). It may run beside live processes: what is
 still under way counts as pending. It changes nothing. It takes 2 bytes of memory a
-source record and 256 MiB, and 32 bytes on disk an output record (in $TMPDIR).
+source record and 300 MiB, and 32 bytes an output record on disk (in $TMPDIR).
 
 Without a range it looks at all that the sources hold. A time is RFC 3339 or how
 long ago ("2h"), by the source records' time. Offsets are inclusive.`,

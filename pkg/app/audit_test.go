@@ -12,6 +12,7 @@ import (
 	"lockstitch/pkg/audit"
 	"lockstitch/pkg/config"
 	"lockstitch/pkg/embedded"
+	"lockstitch/pkg/feed"
 	"lockstitch/pkg/kafka"
 )
 
@@ -258,5 +259,51 @@ func commitAs(t *testing.T, ctx context.Context, c *config.Config, group string,
 		if len(ps) < len(at[topic]) {
 			t.Fatalf("committed %v of %s, want %v", ps, topic, at[topic])
 		}
+	}
+}
+
+// On a live system an audit finds nothing wrong at any moment: what is on its way
+// is pending, and becomes an outcome.
+func TestAuditLive(t *testing.T) {
+	ctx := deadline(t, 2*time.Minute)
+	c, stopParts := embed(t, ctx, local(), true)
+	defer stopParts()
+	r := start(t, c)
+	produced := make(chan error, 1)
+	const records = 10_000
+	go func() {
+		_, err := feed.Produce(ctx, generated(records), feed.Options{Brokers: c.Kafka.Brokers, MaxBytes: 12 << 20, Rate: 5000})
+		produced <- err
+	}()
+	audits, pending := 0, int64(0)
+	look := func() {
+		t.Helper()
+		report := auditOf(t, ctx, c, audit.Options{})
+		if err := report.Err(); err != nil {
+			t.Fatalf("audit %d: %v", audits, err)
+		}
+		audits++
+		pending += report.Pending + report.NotIngested
+	}
+	for open := true; open; look() {
+		select {
+		case err := <-produced:
+			if err != nil {
+				t.Fatal(err)
+			}
+			open = false
+		default:
+		}
+	}
+	look()
+	r.drain(t, ctx)
+	r.stop(t)
+	last := auditOf(t, ctx, c, audit.Options{})
+	if err := last.Err(); err != nil || last.Records != records {
+		t.Errorf("at the end: %d records, %v", last.Records, err)
+	}
+	t.Logf("%d audits, %d records under way in them; at the end %d, %d held", audits, pending, last.Pending, last.Outcomes["held"])
+	if pending == 0 {
+		t.Error("nothing was under way in any audit: is this test blind?")
 	}
 }

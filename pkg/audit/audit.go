@@ -95,6 +95,8 @@ type Options struct {
 	Progress func(done, total int64)
 	// Now is the present, by which retention is reckoned; zero for the clock's.
 	Now time.Time
+
+	rows int // sorted in memory at once; 0: sortRows
 }
 
 // margin is how much earlier than the first source record outputs are read from,
@@ -132,6 +134,9 @@ func Run(ctx context.Context, c Cluster, o Options) (Report, error) {
 	if o.List <= 0 {
 		o.List = 1000
 	}
+	if o.rows == 0 {
+		o.rows = sortRows
+	}
 	if o.Now.IsZero() {
 		o.Now = time.Now()
 	}
@@ -156,7 +161,7 @@ func once(ctx context.Context, c Cluster, o Options, fromStart bool) (_ *Report,
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	r := &run{Options: o, cluster: c, report: newReport(o.List), fromStart: fromStart, whole: true}
-	r.places, r.orders = newPlaces(newSorter(dir, "places", sortRows)), newSorter(dir, "orders", sortRows/4)
+	r.places, r.orders = newPlaces(newSorter(dir, "places", o.rows)), newSorter(dir, "orders", o.rows/4)
 	defer r.places.close()
 	defer r.orders.close()
 	for _, step := range []func(context.Context) error{
