@@ -190,7 +190,7 @@ func Encode(o *stitch.Output) Published {
 func (o *Owner) remember(ctx context.Context) error {
 	d := Delta{
 		Base: o.pos, Next: Position{Generation: o.pos.Generation, Applied: o.part.Applied},
-		Logic: stitch.Logic, Meta: wire.MarshalState(&o.part.Meta),
+		Logic: o.opt.Logic, Meta: wire.MarshalState(&o.part.Meta),
 	}
 	entities, timers := o.part.Changes()
 	d.Set = make([]KV, 0, len(entities))

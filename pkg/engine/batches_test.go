@@ -249,6 +249,7 @@ type deaf struct {
 
 func (deaf) TookOver(int32, int64, int64)           {}
 func (deaf) Rebuilding(int32, string, int64, int64) {}
+func (deaf) Promoted(int32, int64, int, int)        {}
 func (deaf) Snapshot(int32, engine.Copied)          {}
 func (deaf) Folded(int32, engine.Batch)             {}
 func (d deaf) Refused(p int32)                      { d.fail("partition %d: refused", p) }

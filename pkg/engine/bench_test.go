@@ -140,6 +140,7 @@ type benchObserver struct{ b *testing.B }
 
 func (benchObserver) TookOver(int32, int64, int64)           {}
 func (benchObserver) Rebuilding(int32, string, int64, int64) {}
+func (benchObserver) Promoted(int32, int64, int, int)        {}
 func (benchObserver) Snapshot(int32, Copied)                 {}
 func (benchObserver) Folded(int32, Batch)                    {}
 func (benchObserver) Refused(int32)                          {}

@@ -21,8 +21,11 @@ var (
 	// ErrNoHistory: the state is gone and the journal no longer reaches its start.
 	ErrNoHistory = errors.New("the state is gone, the journal no longer reaches back to its start, and no whole snapshot reaches into the journal: " +
 		"restore Redis from a backup that is not older than the journal (docs/runbook.md)")
-	// ErrOtherLogic: the state was written by another version of the fold.
-	ErrOtherLogic = errors.New("the state or the journal was written by another version: run that version (docs/runbook.md)")
+	// ErrOtherLogic: the state was written by a newer version of the fold.
+	ErrOtherLogic = errors.New("the state or the journal was written by a newer version: going back is refused, run that version (docs/runbook.md)")
+	// ErrUnfinished: an older version has published what its state doesn't hold yet.
+	ErrUnfinished = errors.New("the state was written by an older version and is behind what that version has committed: " +
+		"run the older version until it has caught up, then this one (docs/runbook.md)")
 	// ErrOtherEnvironment: the state belongs to another environment.
 	ErrOtherEnvironment = errors.New("the state was written by another environment: check the configured prefix and environment")
 )
@@ -34,6 +37,7 @@ var errAgain = errors.New("the state moved")
 type Options struct {
 	Environment string        // written into the state; state of another is refused
 	Rules       stitch.Rules  // appended to the journal where others are in force
+	Logic       int           // of the fold, 0 for stitch.Logic
 	Batch       int           // records of a batch at most
 	Cache       int           // entities kept in memory for each partition at most
 	Tick        time.Duration // pace of ticks while timers wait
@@ -55,6 +59,8 @@ type Observer interface {
 	// Rebuilding: the state is gone or unusable, for the reason; it is folded again
 	// from offset from on, that of a snapshot or 0, silently up to silent.
 	Rebuilding(p int32, reason string, from, silent int64)
+	// Promoted: from offset at on, the partition is folded by another logic.
+	Promoted(p int32, at int64, from, to int)
 	// Snapshot: a snapshot is whole.
 	Snapshot(p int32, c Copied)
 	// Folded: a batch is out and remembered.
@@ -109,6 +115,9 @@ type Owner struct {
 // snapshots, which may be nil, a rebuild needs the journal from its start.
 func NewOwner(p int32, log Log, state State, snapshots Snapshots, sources Sources, opt Options) *Owner {
 	o := &Owner{p: p, log: log, state: state, snapshots: snapshots, sources: sources, opt: opt}
+	if o.opt.Logic == 0 {
+		o.opt.Logic = stitch.Logic
+	}
 	// Partitions take turns: each begins with another part of the interval.
 	turn := xxhash.Sum64String(fmt.Sprint(opt.Nonce, p)) % 1000
 	o.due = opt.Now().Add(opt.SnapshotEvery / 1000 * time.Duration(turn))
@@ -144,7 +153,7 @@ func (o *Owner) Run(ctx context.Context) error {
 }
 
 func final(err error) bool {
-	for _, e := range []error{ErrForeignCommit, ErrNoHistory, ErrOtherLogic, ErrOtherEnvironment} {
+	for _, e := range []error{ErrForeignCommit, ErrNoHistory, ErrOtherLogic, ErrUnfinished, ErrOtherEnvironment} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -227,6 +236,11 @@ func (o *Owner) takeOver(ctx context.Context) error {
 			return err
 		}
 	}
+	if meta.Logic != o.opt.Logic {
+		if err := o.promote(ctx, head.Position, &meta, c); err != nil {
+			return err
+		}
+	}
 	timers, err := o.state.Timers(ctx, o.p, head.Generation)
 	if err != nil {
 		return err
@@ -250,7 +264,7 @@ func (o *Owner) judge(h Head, ok bool, start, end int64, topicID string) (m stit
 	if !ok {
 		return m, "no state", nil
 	}
-	if h.Logic != stitch.Logic {
+	if h.Logic > o.opt.Logic {
 		return m, "", ErrOtherLogic
 	}
 	if err := wire.UnmarshalState(h.Meta, &m); err != nil {
@@ -271,6 +285,27 @@ func (o *Owner) judge(h Head, ok bool, start, end int64, topicID string) (m stit
 	return m, "", nil
 }
 
+// promote takes a state of an older logic over at the offset where it stands:
+// what lies below was folded by the older one, all above is by ours. It is done
+// before anything is folded, so that an owner of the older logic can't any more.
+// What the older one has published and not remembered only it can fold.
+func (o *Owner) promote(ctx context.Context, at Position, m *stitch.Meta, c int64) error {
+	if at.Applied < c {
+		return ErrUnfinished
+	}
+	from := m.Logic
+	m.Logic = o.opt.Logic
+	done, err := o.state.Promote(ctx, o.p, at, from, m.Logic, wire.MarshalState(m))
+	if err == nil && !done {
+		err = errAgain
+	}
+	if err == nil {
+		o.due = o.opt.Now() // the snapshots that there are begin with the older logic
+		o.opt.Observe.Promoted(o.p, at.Applied, from, m.Logic)
+	}
+	return err
+}
+
 // span is where a journal partition is: it holds [start, end), and c is committed.
 type span struct{ start, end, c int64 }
 
@@ -285,7 +320,7 @@ func (o *Owner) rebuild(ctx context.Context, old Head, reason string, at span, t
 	}
 	h := Head{
 		Position: Position{Generation: o.opt.Nonce + "-" + fmt.Sprint(o.opt.Now().UnixNano())},
-		Logic:    stitch.Logic,
+		Logic:    o.opt.Logic,
 	}
 	switch {
 	case found:
@@ -293,7 +328,7 @@ func (o *Owner) rebuild(ctx context.Context, old Head, reason string, at span, t
 	case at.start > 0:
 		return Position{}, w.Meta, ErrNoHistory
 	default:
-		w.Meta = stitch.Meta{Logic: stitch.Logic, TopicID: topicID, Environment: o.opt.Environment, Number: o.p}
+		w.Meta = stitch.Meta{Logic: o.opt.Logic, TopicID: topicID, Environment: o.opt.Environment, Number: o.p}
 	}
 	h.Meta = wire.MarshalState(&w.Meta)
 	if at.c > 0 || old.Generation != "" {
@@ -315,7 +350,7 @@ func (o *Owner) newest(ctx context.Context, at span, topicID string) (w Whole, o
 		return w, false, nil
 	}
 	whole, err := Wholes(ctx, o.snapshots, o.p)
-	w, ok = Newest(whole, Fits(o.opt.Environment, topicID, at.start, at.end))
+	w, ok = Newest(whole, Fits(o.opt.Logic, o.opt.Environment, topicID, at.start, at.end))
 	return w, ok, err
 }
 

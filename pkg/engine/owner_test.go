@@ -20,6 +20,7 @@ var errQuiet = errors.New("quiet")
 type heard struct {
 	tookOver   []string
 	rebuilt    []string
+	promoted   []string
 	unreadable []int64
 	troubles   []error
 	outcomes   int
@@ -29,6 +30,9 @@ func (h *heard) TookOver(_ int32, from, silent int64) {
 	h.tookOver = append(h.tookOver, fmt.Sprintf("%d..%d", from, silent))
 }
 
+func (h *heard) Promoted(_ int32, at int64, from, to int) {
+	h.promoted = append(h.promoted, fmt.Sprintf("%d: %d to %d", at, from, to))
+}
 func (h *heard) Snapshot(int32, engine.Copied)                 {}
 func (h *heard) Rebuilding(_ int32, reason string, _, _ int64) { h.rebuilt = append(h.rebuilt, reason) }
 
@@ -57,6 +61,7 @@ type setting struct {
 	state   *memory.State
 	heard   heard
 	env     string
+	logic   int // 0 for ours
 }
 
 func newSetting() *setting {
@@ -69,7 +74,7 @@ func (s *setting) own(t *testing.T) error {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	o := engine.NewOwner(0, quiet{s.journal.Log(0), cancel}, s.state, nil, nil, engine.Options{
-		Environment: s.env, Rules: stitch.DefaultRules(), Batch: 10, Cache: 10, Tick: time.Hour, Nonce: "n",
+		Environment: s.env, Logic: s.logic, Rules: stitch.DefaultRules(), Batch: 10, Cache: 10, Tick: time.Hour, Nonce: "n",
 		Now: time.Now, Observe: &s.heard, Wait: func(ctx context.Context, _ time.Duration) error { return errQuiet },
 	})
 	return o.Run(ctx)
@@ -130,6 +135,46 @@ func TestOwnerStops(t *testing.T) {
 				t.Fatal("it published all the same")
 			}
 		})
+	}
+}
+
+// A newer logic goes on where the state stands, at an offset that is told; the
+// older one is refused from there on. What the older one has published and the
+// state lost only it can fold.
+func TestOwnerPromotes(t *testing.T) {
+	s := newSetting()
+	s.post(0)
+	if err := s.own(t); err != nil {
+		t.Fatal(err)
+	}
+	before := s.state.Clone()
+	s.post(1)
+	if err := s.own(t); err != nil {
+		t.Fatal(err)
+	}
+	at := s.journal.Committed(0)
+	now := s.state.Clone()
+	s.state.Restore(before)
+	s.logic = stitch.Logic + 1
+	if err := s.own(t); !errors.Is(err, engine.ErrUnfinished) {
+		t.Fatalf("behind the older logic's commit: %v", err)
+	}
+	s.state.Restore(now)
+	s.post(2)
+	if err := s.own(t); err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("%d: %d to %d", at, stitch.Logic, stitch.Logic+1); len(s.heard.promoted) != 1 || s.heard.promoted[0] != want {
+		t.Errorf("promoted %q, want %q", s.heard.promoted, want)
+	}
+	s.post(3)
+	s.logic = stitch.Logic
+	if err := s.own(t); !errors.Is(err, engine.ErrOtherLogic) {
+		t.Errorf("going back: %v", err)
+	}
+	s.logic++
+	if err := s.own(t); err != nil || s.sink() != 4 {
+		t.Errorf("%v, %d sink records, want 4", err, s.sink())
 	}
 }
 

@@ -42,6 +42,10 @@ type State interface {
 	// at old (zero Position: there is no head). It then removes other generations'
 	// keys, at leisure.
 	Begin(ctx context.Context, p int32, old Position, h Head) (begun bool, err error)
+	// Promote gives the state at position to another logic, without any other
+	// change: only if the head is there, with logic from. A head that is there with
+	// logic to counts as done.
+	Promote(ctx context.Context, p int32, at Position, from, to int, meta []byte) (done bool, err error)
 	// Check says whether the store is fit: reachable, eviction policy noeviction.
 	Check(ctx context.Context) error
 	// Memory is the bytes the store uses.

@@ -68,11 +68,11 @@ func Newest(whole []Whole, fits func(stitch.Meta) bool) (w Whole, ok bool) {
 	return w, ok
 }
 
-// Fits says of a snapshot whether a rebuild can begin with it, where the journal
+// Fits says of a snapshot whether a rebuild by a logic can begin with it, where the journal
 // partition holds [start, end).
-func Fits(environment, topicID string, start, end int64) func(stitch.Meta) bool {
+func Fits(logic int, environment, topicID string, start, end int64) func(stitch.Meta) bool {
 	return func(m stitch.Meta) bool {
-		return m.Logic == stitch.Logic && m.Environment == environment && m.TopicID == topicID &&
+		return m.Logic == logic && m.Environment == environment && m.TopicID == topicID &&
 			start <= m.Applied && m.Applied <= end
 	}
 }
@@ -107,7 +107,7 @@ func (w Whole) Entities(ctx context.Context, snapshots Snapshots, p int32, f fun
 func (o *Owner) restore(ctx context.Context, w Whole, pos Position) (Position, error) {
 	meta := wire.MarshalState(&w.Meta)
 	move := func(d Delta) error {
-		d.Base, d.Logic, d.Meta = pos, stitch.Logic, meta
+		d.Base, d.Logic, d.Meta = pos, o.opt.Logic, meta
 		moved, err := o.state.Swap(ctx, o.p, d)
 		if err == nil && !moved {
 			err = errAgain

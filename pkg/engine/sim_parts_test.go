@@ -242,6 +242,10 @@ func (s simRedis) Begin(_ context.Context, p int32, old Position, h Head) (bool,
 	return true, nil
 }
 
+func (s simRedis) Promote(context.Context, int32, Position, int, int, []byte) (bool, error) {
+	panic("one logic only")
+}
+
 func (s simRedis) Check(context.Context) error           { return nil }
 func (s simRedis) Memory(context.Context) (int64, error) { return 0, nil }
 

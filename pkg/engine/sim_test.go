@@ -141,7 +141,8 @@ func (s simObserver) Rebuilding(_ int32, _ string, from, _ int64) {
 		s.w.rebuilt++
 	}
 }
-func (simObserver) Snapshot(int32, Copied) {}
+func (simObserver) Promoted(int32, int64, int, int) {}
+func (simObserver) Snapshot(int32, Copied)          {}
 func (s simObserver) Folded(int32, Batch) {
 	if s.w.mutant == noSeen {
 		clear((*s.o).part.Seen)

@@ -56,6 +56,12 @@ func (m *Metrics) Rebuilding(p int32, reason string, from, silent int64) {
 		"partition", p, "reason", reason, "from", from, "to", silent)
 }
 
+// Promoted logs the offset from which on another logic holds.
+func (m *Metrics) Promoted(p int32, at int64, from, to int) {
+	m.log.Warn("journal partition goes on with another version of the fold: going back is refused from here on",
+		"partition", p, "from", at, "before", from, "now", to)
+}
+
 // Snapshot counts a whole snapshot, and notes when the partition had one last.
 func (m *Metrics) Snapshot(p int32, c engine.Copied) {
 	m.mu.Lock()

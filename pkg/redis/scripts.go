@@ -66,6 +66,26 @@ end
 return 1
 `)
 
+// promoteScript gives a state to another logic.
+//
+// KEYS: 1 head
+//
+// ARGV
+//
+//	1, 2  generation and applied where the head has to be
+//	3, 4  the logic that it has, and gets
+//	5     meta
+//
+// Output: 1 done, by now or before; 0 the head is elsewhere: nothing written.
+var promoteScript = goredis.NewScript(`
+local head = redis.call('HMGET', KEYS[1], 'gen', 'applied', 'logic')
+if head[1] ~= ARGV[1] or head[2] ~= ARGV[2] then return 0 end
+if head[3] == ARGV[4] then return 1 end
+if head[3] ~= ARGV[3] then return 0 end
+redis.call('HSET', KEYS[1], 'logic', ARGV[4], 'meta', ARGV[5])
+return 1
+`)
+
 // beginScript puts another generation into the head.
 //
 // KEYS: 1 head
@@ -118,7 +138,7 @@ return 1
 // forgot them (restart, failover, SCRIPT FLUSH) gets them again with the call
 // that misses them.
 func load(ctx context.Context, c goredis.UniversalClient) error {
-	for _, script := range []*goredis.Script{swapScript, beginScript, removeScript, sweptScript} {
+	for _, script := range []*goredis.Script{swapScript, promoteScript, beginScript, removeScript, sweptScript} {
 		if err := script.Load(ctx, c).Err(); err != nil {
 			return err
 		}

@@ -221,6 +221,12 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// Promote implements engine.State.
+func (s *State) Promote(ctx context.Context, p int32, at engine.Position, from, to int, meta []byte) (done bool, err error) {
+	n, err := promoteScript.Run(ctx, s.client, []string{s.keys.head(p)}, at.Generation, at.Applied, from, to, meta).Int()
+	return n == 1, s.failedIn("giving the state to another version", p, err)
+}
+
 // Begin implements engine.State. The new generation is empty because its name
 // is new; it has no colon.
 func (s *State) Begin(ctx context.Context, p int32, old engine.Position, h engine.Head) (begun bool, err error) {

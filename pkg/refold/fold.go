@@ -125,5 +125,6 @@ func (w *watch) Trouble(_ int32, err error)             { w.trouble = err }
 func (w *watch) Refused(int32)                          { w.trouble = errors.New("the state in memory moved") }
 func (w *watch) TookOver(int32, int64, int64)           {}
 func (w *watch) Rebuilding(int32, string, int64, int64) {}
+func (w *watch) Promoted(int32, int64, int, int)        {}
 func (w *watch) Snapshot(int32, engine.Copied)          {}
 func (w *watch) Unreadable(int32, int64)                {}

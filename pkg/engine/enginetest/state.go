@@ -35,6 +35,7 @@ func TestState(t *testing.T, open func(t *testing.T) engine.State) {
 		"offsets beyond 53 bits":                    testOffsets,
 		"partitions are apart":                      testPartitions,
 		"timers":                                    testTimers,
+		"promote":                                   testPromote,
 		"deltas of 5000 keys":                       testMany,
 		"any bytes":                                 testBytes,
 		"values are copies":                         testCopies,

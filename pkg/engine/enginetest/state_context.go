@@ -21,6 +21,10 @@ func testCancelled(t *stateTest) {
 		"Page":   func() error { _, _, _, err := t.s.Page(ctx, 0, gen, 0, engine.Pages); return err },
 		"Swap":   func() error { _, err := t.s.Swap(ctx, 0, delta(10, 11, "c:new")); return err },
 		"Begin":  func() error { _, err := t.s.Begin(ctx, 0, at(gen, 10), headAt("other", 0)); return err },
+		"Promote": func() error {
+			_, err := t.s.Promote(ctx, 0, at(gen, 10), logic, logic+1, nil)
+			return err
+		},
 		"Check":  func() error { return t.s.Check(ctx) },
 		"Memory": func() error { _, err := t.s.Memory(ctx); return err },
 	}

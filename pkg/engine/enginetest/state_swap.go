@@ -162,6 +162,29 @@ func testTimers(t *stateTest) {
 	t.wantTimers(0, "other", nil)
 }
 
+func testPromote(t *stateTest) {
+	t.go10()
+	promote := func(at engine.Position, from, to int, want bool) {
+		t.Helper()
+		done, err := t.s.Promote(t.ctx, 0, at, from, to, []byte("promoted"))
+		if err != nil || done != want {
+			t.Fatalf("promote at %v from %d to %d: done %v, %v; want %v", at, from, to, done, err, want)
+		}
+	}
+	promote(at(gen, 9), logic, logic+1, false)
+	promote(at("other", 10), logic, logic+1, false)
+	promote(at(gen, 10), logic+1, logic+2, false)
+	t.at10()
+	promote(at(gen, 10), logic, logic+1, true)
+	promote(at(gen, 10), logic, logic+1, true) // the reply of the first try was lost
+	t.wantHead(0, engine.Head{Position: at(gen, 10), Logic: logic + 1, Meta: []byte("promoted")})
+	t.want(gen, at(gen, 10), map[string][]byte{"c:a": valueAt("c:a", 10), "c:b": valueAt("c:b", 10)})
+	t.swap(delta(10, 11, "c:a"), false) // an owner of the logic before
+	d := delta(10, 11, "c:a")
+	d.Logic++
+	t.swap(d, true)
+}
+
 func testMany(t *stateTest) {
 	const n = 5000
 	t.begin()

@@ -199,6 +199,23 @@ func (s *State) Begin(ctx context.Context, p int32, old engine.Position, h engin
 	return true, nil
 }
 
+// Promote implements engine.State.
+func (s *State) Promote(ctx context.Context, p int32, at engine.Position, from, to int, meta []byte) (done bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	part := s.parts[p]
+	switch {
+	case part == nil || part.head.Position != at:
+		return false, nil
+	case part.head.Logic == from:
+		part.head.Logic, part.head.Meta = to, clone(meta)
+	}
+	return part.head.Logic == to, nil
+}
+
 // Check implements engine.State: memory is always fit.
 func (s *State) Check(ctx context.Context) error { return ctx.Err() }
 
