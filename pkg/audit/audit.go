@@ -17,6 +17,7 @@ type Cluster interface {
 	// Marks says how far everything is. It must read in this order: what the ingest
 	// groups have committed, what the processors' group has committed, the ends of
 	// the journal, the ends of sink, decisions and DLQ, the ends of the sources.
+	// Ends are high watermarks: what is committed may not be readable yet.
 	Marks(ctx context.Context) (*Marks, error)
 	// At returns, by topic and partition, the first offset whose record has this
 	// time or a later one; where there is none, the partition's end.
@@ -296,13 +297,18 @@ func (r *run) findCuts(ctx context.Context) (err error) {
 // what is older than the topic keeps.
 func (r *run) cutOf(ctx context.Context, topics ...string) (int64, error) {
 	cut := int64(math.MinInt64)
-	var spans []Span
 	for _, topic := range topics {
+		times, err := r.firstTimes(ctx, topic)
+		if err != nil {
+			return 0, err
+		}
 		for p, m := range r.marks.Topics[topic] {
-			switch kept, known := r.marks.Kept[topic]; {
+			at, left := times[int32(p)]
+			kept, known := r.marks.Kept[topic]
+			switch {
 			case m.Start == 0:
-			case m.Start < m.End:
-				spans = append(spans, Span{Topic: topic, Partition: int32(p), From: m.Start, To: m.End, Committed: true})
+			case left:
+				cut = max(cut, at)
 			case known:
 				cut = max(cut, r.Now.Add(-kept).UnixMilli())
 			default:
@@ -310,16 +316,40 @@ func (r *run) cutOf(ctx context.Context, topics ...string) (int64, error) {
 			}
 		}
 	}
-	for _, s := range spans {
-		err := r.cluster.Read(ctx, []Span{s}, func(rec *Record) error {
-			cut = max(cut, rec.Time)
-			return errEnough
-		})
-		if err != nil && !errors.Is(err, errEnough) {
-			return 0, err
+	return cut, nil
+}
+
+// firstTimes are the times of the first records of partitions that were cut.
+func (r *run) firstTimes(ctx context.Context, topic string) (map[int32]int64, error) {
+	var firsts, rests []Span
+	for p, m := range r.marks.Topics[topic] {
+		if m.Start > 0 && m.Start < m.End {
+			s := Span{Topic: topic, Partition: int32(p), From: m.Start, To: m.Start + 1, Committed: true}
+			firsts = append(firsts, s)
+			s.To = m.End
+			rests = append(rests, s)
 		}
 	}
-	return cut, nil
+	times := map[int32]int64{}
+	note := func(rec *Record) error {
+		if _, ok := times[rec.Partition]; !ok {
+			times[rec.Partition] = rec.Time
+		}
+		return nil
+	}
+	if err := r.cluster.Read(ctx, firsts, note); err != nil {
+		return nil, err
+	}
+	for _, s := range rests { // where a control record or a gap stands first
+		if _, ok := times[s.Partition]; ok {
+			continue
+		}
+		err := r.cluster.Read(ctx, []Span{s}, func(rec *Record) error { return errors.Join(note(rec), errEnough) })
+		if err != nil && !errors.Is(err, errEnough) {
+			return nil, err
+		}
+	}
+	return times, nil
 }
 
 // errEnough ends a reading.

@@ -77,15 +77,16 @@ func (a *Audit) sourceTopics() (topics []string) {
 	return topics
 }
 
-// marksOf asks for the bounds of topics. The ends are those that a read_committed
-// reader can reach; ends first, as retention may move the starts.
+// marksOf asks for the bounds of topics. The ends are the high watermarks: a
+// transaction's offsets may count as committed before its records can be read, and
+// a reader must wait for these.
 func (a *Audit) marksOf(ctx context.Context, m *audit.Marks, topics []string) error {
 	facts, err := describe(ctx, a.client, topics...)
 	if err != nil {
 		return err
 	}
 	ps := partitionsOf(facts)
-	ends, err := a.ends(ctx, ps)
+	ends, err := listOffsets(ctx, a.client, ps, endOffset)
 	if err != nil {
 		return err
 	}
@@ -105,37 +106,6 @@ func (a *Audit) marksOf(ctx context.Context, m *audit.Marks, topics []string) er
 		}
 	}
 	return nil
-}
-
-// ends are the last stable offsets; of a plain source the high watermark, as its
-// readers don't heed transactions.
-func (a *Audit) ends(ctx context.Context, ps map[string][]int32) (map[string]map[int32]int64, error) {
-	plain, stable := map[string][]int32{}, map[string][]int32{}
-	for topic, partitions := range ps {
-		if a.plain(topic) {
-			plain[topic] = partitions
-		} else {
-			stable[topic] = partitions
-		}
-	}
-	ends, err := listOffsets(ctx, a.client, plain, endOffset)
-	if err != nil {
-		return nil, err
-	}
-	more, err := listOffsets(ctx, a.client, stable, stableOffset)
-	for topic, at := range more {
-		ends[topic] = at
-	}
-	return ends, err
-}
-
-func (a *Audit) plain(topic string) bool {
-	for _, s := range a.sources {
-		if s.Topic == topic {
-			return !s.ReadCommitted
-		}
-	}
-	return false
 }
 
 func fillCommitted(m *audit.Marks, at kadm.OffsetResponses, r Reading) error {
@@ -196,7 +166,7 @@ func (a *Audit) At(ctx context.Context, topics []string, t time.Time) (map[strin
 		return nil, err
 	}
 	ps := partitionsOf(facts)
-	ends, err := a.ends(ctx, ps)
+	ends, err := listOffsets(ctx, a.client, ps, endOffset)
 	if err != nil {
 		return nil, err
 	}
@@ -232,8 +202,8 @@ func (a *Audit) Read(ctx context.Context, spans []audit.Span, f func(*audit.Reco
 	return a.readSpans(ctx, committed, kgo.ReadCommitted(), f)
 }
 
-// stalled is how long nothing may come. Then the broker is away, or a partition's
-// last records were compacted away, which a client isn't told.
+// stalled is how long nothing may come. Then the broker is away, a transaction hangs,
+// or a partition's last records were compacted away, which a client isn't told.
 const stalled = time.Minute
 
 // readSpans reads to each span's end. Control records are asked for, as the end
@@ -296,7 +266,7 @@ func poll(ctx context.Context, cl *kgo.Client) (kgo.Fetches, error) {
 		return nil, ctx.Err()
 	}
 	if wait.Err() != nil && fetches.NumRecords() == 0 {
-		return nil, fmt.Errorf("kafka: nothing came for %s: is a broker away, or is a topic compacted?", stalled)
+		return nil, fmt.Errorf("kafka: nothing came for %s: is a broker away, a transaction left open, or a topic compacted?", stalled)
 	}
 	var failed error
 	fetches.EachError(func(topic string, p int32, err error) {
