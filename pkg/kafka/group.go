@@ -41,13 +41,19 @@ type Group struct {
 	Watch time.Duration
 }
 
-// Times of the group. A dead member's partitions move after sessionTimeout.
+// Times of every group (docs/reliability.md has what comes of them).
 const (
-	sessionTimeout    = 6 * time.Second
-	heartbeatInterval = 1500 * time.Millisecond
-	rebalanceTimeout  = 30 * time.Second
-	stopTimeout       = 5 * time.Second  // a fenced owner's time to stop before the rebalance goes on without it
-	leaveTimeout      = 10 * time.Second // of the last goodbye
+	// A dead member's partitions move after sessionTimeout: the shortest that brokers
+	// allow by default (group.min.session.timeout.ms).
+	sessionTimeout = 6 * time.Second
+	// A member hears of a rebalance with its next heartbeat, so that partitions stand
+	// still for about that long when another member joins or leaves.
+	heartbeatInterval = 500 * time.Millisecond
+	// Who has not joined again by then is put out of the group. It is longer than
+	// revoked partitions have to finish: Drain and stopTimeout.
+	rebalanceTimeout = 10 * time.Second
+	stopTimeout      = time.Second      // a fenced owner's time to stop before the rebalance goes on without it
+	leaveTimeout     = 10 * time.Second // of the last goodbye
 )
 
 // member is one run of a Group.

@@ -24,8 +24,8 @@ func (in *Ingest) consumePlain(ctx context.Context, topics []string, facts map[s
 	group, err := kafkago.NewConsumerGroup(kafkago.ConsumerGroupConfig{
 		ID: in.ID, Brokers: in.Conn.Brokers, Dialer: dialer, Topics: topics,
 		GroupBalancers:    []kafkago.GroupBalancer{kafkago.RangeGroupBalancer{}},
-		HeartbeatInterval: time.Second, SessionTimeout: 10 * time.Second, RebalanceTimeout: 15 * time.Second,
-		JoinGroupBackoff: time.Second, StartOffset: kafkago.FirstOffset,
+		HeartbeatInterval: heartbeatInterval, SessionTimeout: sessionTimeout, RebalanceTimeout: rebalanceTimeout,
+		JoinGroupBackoff: 250 * time.Millisecond, StartOffset: kafkago.FirstOffset,
 	})
 	if err != nil {
 		return fmt.Errorf("kafka: consumer group %s: %w", in.ID, err)
