@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"lockstitch/stitch"
@@ -100,12 +101,13 @@ func (r *Report) Err() error {
 	if r.Clean() {
 		return nil
 	}
-	s := fmt.Sprintf("audit: %d records lost, %d conflicts", r.Missing, r.Conflicts)
-	for _, f := range append(append([]Finding{}, r.Listed.Missing[:min(5, len(r.Listed.Missing))]...),
-		r.Listed.Conflicts[:min(5, len(r.Listed.Conflicts))]...) {
-		s += "\n\t" + f.String()
+	lines := []string{fmt.Sprintf("audit: %d records lost, %d conflicts", r.Missing, r.Conflicts)}
+	for _, all := range [][]Finding{r.Listed.Missing, r.Listed.Conflicts} {
+		for _, f := range all[:min(5, len(all))] {
+			lines = append(lines, f.String())
+		}
 	}
-	return errors.New(s)
+	return errors.New(strings.Join(lines, "\n\t"))
 }
 
 func (r *Report) addRange(p *part) *Range {
