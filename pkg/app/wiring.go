@@ -110,6 +110,7 @@ func Redis(cfg *config.Config) (redis.Options, error) {
 	}
 	return redis.Options{
 		Addresses: cfg.Redis.Addresses, Username: cfg.Redis.Username, Password: cfg.Redis.Password.Reveal(),
+		Master: cfg.Redis.Sentinel.Master, SentinelUsername: cfg.Redis.Sentinel.Username, SentinelPassword: cfg.Redis.Sentinel.Password.Reveal(),
 		DB: cfg.Redis.DB, TLS: tls, Prefix: cfg.Prefix + "lockstitch", Environment: cfg.Environment,
 	}, nil
 }

@@ -67,7 +67,7 @@ func TestReferenceReadsBackAsDefault(t *testing.T) {
 func TestEveryFieldIsExplained(t *testing.T) {
 	docs := comments()
 	for _, section := range []any{
-		Config{}, Kafka{}, TLS{}, SASL{}, Redis{}, Embedded{}, Source{}, Trust{}, Topics{},
+		Config{}, Kafka{}, TLS{}, SASL{}, Redis{}, Sentinel{}, Embedded{}, Source{}, Trust{}, Topics{},
 		Retention{}, Rules{}, Identity{}, Process{}, Metrics{}, Log{},
 	} {
 		s := reflect.TypeOf(section)
@@ -157,6 +157,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"a literal secret as a key", "redis:\n  password: {hunter2: 1}\n", "a secret is written into the file"},
 		{"a secret near another fault", "redis:\n  usernam: u\n  password: ${SECRET}\n", `:2:3: unknown field "usernam"`},
 		{"two ways of a secret", "redis: {password: '${SECRET}', password_file: f}", "both given"},
+		{"two ways of the sentinels' secret", "redis: {sentinel: {password: '${SECRET}', password_file: f}}", "redis.sentinel: password and password_file are both given"},
 		{"a secret's file that isn't there", "redis: {password_file: absent}", "redis.password_file: open "},
 	}
 	for _, tt := range tests {
@@ -207,6 +208,15 @@ func TestValidate(t *testing.T) {
 		{"no password", func(c *Config) { c.Kafka.SASL = SASL{Mechanism: "plain", User: "u"} }, "kafka.sasl.password: it is missing"},
 		{"Redis user without password", func(c *Config) { c.Redis.Username = "u" }, "redis.password: it is missing"},
 		{"database of a cluster", func(c *Config) { real(c); c.Redis.Addresses, c.Redis.DB = List{"a:1", "b:1"}, 1 }, "redis.db: a Redis Cluster"},
+		{"sentinels", func(c *Config) {
+			real(c)
+			c.Redis.Addresses, c.Redis.DB = List{"s-1:26379", "s-2:26379"}, 1
+			c.Redis.Sentinel = Sentinel{Master: "mymaster", Username: "u", Password: NewSecret("x")}
+		}, ""},
+		{"sentinels without addresses", func(c *Config) { c.Redis.Sentinel.Master = "mymaster" }, "redis.addresses: they are empty, but redis.sentinel.master"},
+		{"sentinels' user without a master", func(c *Config) { real(c); c.Redis.Sentinel.Username = "u" }, "redis.sentinel.master: it is missing"},
+		{"sentinels' user without password", func(c *Config) { real(c); c.Redis.Sentinel = Sentinel{Master: "m", Username: "u"} }, "redis.sentinel.password: it is missing"},
+		{"a master's name", func(c *Config) { real(c); c.Redis.Sentinel.Master = " m" }, "redis.sentinel.master: it has white space"},
 		{"negative database", func(c *Config) { c.Redis.DB = -1 }, "redis.db: -1"},
 		{"folder", func(c *Config) { c.Embedded.Dir = "" }, "embedded.dir: "},
 		{"port", func(c *Config) { c.Embedded.KafkaPort = 70000 }, "embedded.kafka_port: 70000"},

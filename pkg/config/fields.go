@@ -104,7 +104,8 @@ type SASL struct {
 // Redis says how to reach Redis.
 type Redis struct {
 	// host:port: a list, or one text with commas. One address is a single Redis,
-	// several are nodes of a Redis Cluster. Empty means the embedded Redis.
+	// several are nodes of a Redis Cluster; with sentinel.master they are the
+	// sentinels. Empty means the embedded Redis.
 	Addresses List `yaml:"addresses"`
 	// The ACL user. Empty means Redis's default user.
 	Username string `yaml:"username"`
@@ -112,10 +113,25 @@ type Redis struct {
 	Password Secret `yaml:"password"`
 	// Or a file that holds the password and nothing else.
 	PasswordFile string `yaml:"password_file"`
-	// The database number of a single Redis; a Cluster has only 0.
+	// The database number; a Cluster has only 0.
 	DB int `yaml:"db"`
-	// Encryption of the connections.
+	// Encryption of the connections, those to sentinels too.
 	TLS TLS `yaml:"tls"`
+	// Redis Sentinel, where it says who the master is.
+	Sentinel Sentinel `yaml:"sentinel"`
+}
+
+// Sentinel says which master to ask the sentinels for, and as whom.
+type Sentinel struct {
+	// The master's name, as the sentinels monitor it. Empty means that the addresses
+	// are not sentinels'.
+	Master string `yaml:"master"`
+	// The sentinels' own ACL user. Empty means their default user.
+	Username string `yaml:"username"`
+	// The sentinels' own password, as ${NAME} only. Empty means that they want none.
+	Password Secret `yaml:"password"`
+	// Or a file that holds the password and nothing else.
+	PasswordFile string `yaml:"password_file"`
 }
 
 // Embedded is the embedded Kafka and Redis.

@@ -134,7 +134,7 @@ func kind(t reflect.Type) string {
 // resolve makes paths that are read count from the file's folder.
 func (c *Config) resolve(dir string) {
 	for _, p := range []*string{
-		&c.Plan, &c.Kafka.SASL.PasswordFile, &c.Redis.PasswordFile,
+		&c.Plan, &c.Kafka.SASL.PasswordFile, &c.Redis.PasswordFile, &c.Redis.Sentinel.PasswordFile,
 		&c.Kafka.TLS.CAFile, &c.Kafka.TLS.CertFile, &c.Kafka.TLS.KeyFile,
 		&c.Redis.TLS.CAFile, &c.Redis.TLS.CertFile, &c.Redis.TLS.KeyFile,
 	} {
@@ -149,6 +149,7 @@ func (c *Config) readSecrets() error {
 	return errors.Join(
 		readSecret("kafka.sasl", &c.Kafka.SASL.Password, c.Kafka.SASL.PasswordFile),
 		readSecret("redis", &c.Redis.Password, c.Redis.PasswordFile),
+		readSecret("redis.sentinel", &c.Redis.Sentinel.Password, c.Redis.Sentinel.PasswordFile),
 	)
 }
 

@@ -97,8 +97,21 @@ func (x Redis) check(k *checker) {
 	k.addresses("redis.addresses", x.Addresses)
 	x.TLS.check(k, "redis.tls")
 	k.want(x.DB >= 0, "redis.db", "%d can't be: write 0 or more", x.DB)
-	k.want(x.DB == 0 || len(x.Addresses) < 2, "redis.db", "a Redis Cluster has only database 0: write 0")
+	k.want(x.DB == 0 || len(x.Addresses) < 2 || x.Sentinel.Master != "", "redis.db", "a Redis Cluster has only database 0: write 0")
 	k.want(x.Username == "" || x.Password.Reveal() != "", "redis.password",
+		"it is missing, but a user is set: give it as ${NAME}, or name its file in password_file")
+	x.Sentinel.check(k, len(x.Addresses) > 0)
+}
+
+func (s Sentinel) check(k *checker, addresses bool) {
+	if s.Master == "" {
+		k.want(s.Username == "" && s.Password.Reveal() == "", "redis.sentinel.master",
+			"it is missing, but a user or password of sentinels is set: name the master, or remove them")
+		return
+	}
+	k.want(addresses, "redis.addresses", "they are empty, but redis.sentinel.master is set: name the sentinels")
+	k.want(strings.TrimSpace(s.Master) == s.Master, "redis.sentinel.master", "it has white space around it: remove that")
+	k.want(s.Username == "" || s.Password.Reveal() != "", "redis.sentinel.password",
 		"it is missing, but a user is set: give it as ${NAME}, or name its file in password_file")
 }
 

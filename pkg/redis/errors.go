@@ -22,7 +22,7 @@ var (
 
 // Error is a call that failed: where, what was done, and what to do.
 type Error struct {
-	Where string // the configured addresses
+	Where string // the configured addresses, and the master's name where they are sentinels'
 	What  string // the call, and its journal partition
 	Text  string // the cause, without names of entities
 	Hint  string // what an operator can do, or ""
@@ -53,7 +53,7 @@ func (s *State) failed(what string, err error) error {
 	if at := strings.Index(text, ", with args beginning with"); at >= 0 {
 		text = text[:at]
 	}
-	return &Error{Where: s.where, What: what, Text: text, Hint: hint(err), err: err}
+	return &Error{Where: s.where, What: what, Text: text, Hint: s.hint(err), err: err}
 }
 
 func (s *State) failedIn(what string, p int32, err error) error {
@@ -81,7 +81,10 @@ var hints = []struct{ reply, hint string }{
 	{"WRONGTYPE", "somebody else writes under this prefix: configure another prefix"},
 }
 
-func hint(err error) string {
+func (s *State) hint(err error) string {
+	if s.opt.Master != "" && errors.Is(err, goredis.Nil) && strings.Contains(err.Error(), "sentinel") {
+		return "the sentinels know no master of that name: check redis.sentinel.master"
+	}
 	if reply, ok := errors.AsType[goredis.Error](err); ok {
 		for _, h := range hints {
 			if goredis.HasErrorPrefix(reply, h.reply) {

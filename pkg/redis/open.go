@@ -22,8 +22,11 @@ type Options struct {
 	Master    string // the master's name, where Addresses are sentinels'; else ""
 	Username  string
 	Password  string
-	DB        int         // not in a cluster
-	TLS       *tls.Config // nil: no TLS
+	// SentinelUsername and SentinelPassword are for the sentinels themselves.
+	SentinelUsername string
+	SentinelPassword string
+	DB               int         // not in a cluster
+	TLS              *tls.Config // nil: no TLS
 
 	// Prefix begins every key: letters, digits and . _ - only. Environment is
 	// whose state that is; once it was written, another one is refused.
@@ -51,7 +54,19 @@ func (o Options) validate() error {
 	if o.Environment == "" {
 		wrong = append(wrong, errors.New("redis: no environment: name the one whose state this is"))
 	}
+	if o.Cluster && o.Master != "" {
+		wrong = append(wrong, errors.New("redis: a cluster has no sentinels: configure one or the other"))
+	}
 	return errors.Join(wrong...)
+}
+
+// where is how errors call the server.
+func (o Options) where() string {
+	addresses := strings.Join(o.Addresses, ",")
+	if o.Master != "" {
+		return o.Master + " by sentinels " + addresses
+	}
+	return addresses
 }
 
 // quiet is the client's logger. What it would print, past the product's log, the
@@ -65,6 +80,7 @@ func init() { goredis.SetLogger(quiet{}) }
 func (o Options) client() goredis.UniversalClient {
 	return goredis.NewUniversalClient(&goredis.UniversalOptions{
 		Addrs: o.Addresses, IsClusterMode: o.Cluster, MasterName: o.Master,
+		SentinelUsername: o.SentinelUsername, SentinelPassword: o.SentinelPassword,
 		Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: o.TLS,
 		// The client repeats whole pipelines, also those that may have been carried
 		// out, so it must not repeat anything: Swap does by itself.
@@ -93,7 +109,7 @@ func Open(ctx context.Context, o Options) (*State, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	s := &State{client: o.client(), keys: keys{o.Prefix}, opt: o, where: strings.Join(o.Addresses, ",")}
+	s := &State{client: o.client(), keys: keys{o.Prefix}, opt: o, where: o.where()}
 	s.sweep = newSweeper(s)
 	err := s.failed("loading scripts", load(ctx, s.client))
 	if err == nil {
