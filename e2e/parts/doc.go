@@ -1,5 +1,5 @@
 // Package parts runs the real parts that Lockstitch stands between, a Kafka
-// broker and a Redis server, as child processes of a test or a benchmark:
+// broker and a Redis server, or clusters of them, as child processes of a test or a benchmark:
 // started, killed, paused and started again on the same port and data.
 //
 // The law of the package: every call returns when its effect can be seen, never

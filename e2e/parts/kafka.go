@@ -6,9 +6,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -111,7 +114,9 @@ func (k *Kafka) ping(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(meta.Brokers) == 0 {
+	if !slices.ContainsFunc(meta.Brokers, func(b kadm.BrokerDetail) bool {
+		return net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port))) == k.addr
+	}) {
 		return errors.New("the broker is fenced")
 	}
 	return errors.Join(admin.FindGroupCoordinators(ctx, "any").Error(), admin.FindTxnCoordinators(ctx, "any").Error())

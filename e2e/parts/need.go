@@ -11,6 +11,7 @@ var tools = [...]struct{ program, install string }{
 	{"java", "a Java runtime, 17 or later (Debian: apt-get install default-jre-headless)"},
 	{"mvn", "Maven, which fetches the broker's jars once (Debian: apt-get install maven)"},
 	{"redis-server", "Redis 7 (Debian: apt-get install redis-server)"},
+	{"redis-cli", "Redis's own client, which makes clusters (Debian: comes with redis-server)"},
 	{"kcat", "kcat (Debian: apt-get install kcat)"},
 }
 
