@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -46,9 +47,10 @@ type world struct {
 	kafka   *simKafka
 	state   *simState
 	ingest  *wire.Ingest
-	owner   []*actor // the assigned owner of each journal partition
-	reader  []*actor // of each source partition
-	arrived []int    // how much of each source has arrived
+	owner   []*actor  // the assigned owner of each journal partition
+	reader  []*actor  // of each source partition
+	arrived []int     // how much of each source has arrived,
+	came    [][]int64 // and when each record did
 	zombies []*actor
 	rebuilt int64 // from snapshots
 }
@@ -180,8 +182,10 @@ events:
     hold: 40ms
 `
 
+const simHold = 40 // ms
+
 func newWorld(seed uint64, m mutant) *world {
-	w := &world{rnd: rand.New(rand.NewPCG(seed, 7)), mutant: m, ingest: simIngest(), arrived: make([]int, 3)}
+	w := &world{rnd: rand.New(rand.NewPCG(seed, 7)), mutant: m, ingest: simIngest(), arrived: make([]int, 3), came: make([][]int64, 3)}
 	partitions := 1 + w.rnd.IntN(3)
 	w.kafka = &simKafka{
 		now: 1_800_000_000_000, sources: simTraffic(w.rnd), ingested: make([]int64, 3),
@@ -205,7 +209,7 @@ func (w *world) run() error {
 	for range 200 + w.rnd.IntN(1000) {
 		w.kafka.now += int64(w.rnd.IntN(3))
 		if s := w.rnd.IntN(3); w.arrived[s] < len(w.kafka.sources[s]) && w.rnd.IntN(8) == 0 {
-			w.arrived[s]++
+			w.arrive(s)
 		}
 		if w.rnd.IntN(40) == 0 {
 			w.fault()
@@ -214,10 +218,17 @@ func (w *world) run() error {
 			return err
 		}
 	}
-	for s := range w.arrived {
-		w.arrived[s] = len(w.kafka.sources[s])
+	for s, recs := range w.kafka.sources {
+		for w.arrived[s] < len(recs) {
+			w.arrive(s)
+		}
 	}
 	return w.settle()
+}
+
+func (w *world) arrive(s int) {
+	w.arrived[s]++
+	w.came[s] = append(w.came[s], w.kafka.now)
 }
 
 func (w *world) pick() *actor {
@@ -358,7 +369,63 @@ func (w *world) judge() error {
 			return fmt.Errorf("published, but no fold of the journal says so: place %s", place)
 		}
 	}
-	return w.journaled()
+	return errors.Join(w.journaled(), w.released())
+}
+
+// simOrder is what of an order's copy names it.
+type simOrder struct {
+	Event      string
+	User       string `json:"userId"`
+	Properties struct {
+		ID string `json:"order_id"`
+	}
+}
+
+// released: no app copy of an order is published where an authority's had arrived
+// within the hold (law duplicates.3). The hold counts from the first app copy's
+// append to the journal; after its release the app may correct itself. An
+// authority's copy that names nobody may end quarantined, and is passed over.
+func (w *world) released() error {
+	first := map[string]int64{} // order → arrival of the authority's copy
+	for i, rec := range w.kafka.sources[simServer] {
+		var o simOrder
+		if json.Unmarshal(rec.Value, &o) == nil && o.Event == "order_completed" && o.User != "" {
+			if _, ok := first[o.Properties.ID]; !ok {
+				first[o.Properties.ID] = w.came[simServer][i]
+			}
+		}
+	}
+	held := map[string]int64{} // order → from when
+	for _, entries := range w.kafka.journal {
+		for _, e := range entries {
+			m, err := wire.DecodeMessage(e.Value)
+			if err != nil || m.To.Kind != stitch.KindFact || m.Event.Fact.Authority {
+				continue
+			}
+			if _, ok := held[m.Event.Fact.Order]; !ok {
+				held[m.Event.Fact.Order] = e.Time
+			}
+		}
+	}
+	for s, recs := range w.kafka.sources[:simServer] {
+		for _, rec := range recs {
+			var o simOrder
+			if json.Unmarshal(rec.Value, &o) != nil || o.Event != "order_completed" || !w.published(rec.Source.String()) {
+				continue
+			}
+			if came, ok := first[o.Properties.ID]; ok && came <= held[o.Properties.ID]+simHold {
+				return fmt.Errorf("the copy %d of order %s was published, though the authority's was there in time", s, o.Properties.ID)
+			}
+		}
+	}
+	return nil
+}
+
+func (w *world) published(source string) bool {
+	return slices.ContainsFunc(w.kafka.outputs[TopicSink], func(r simRecord) bool {
+		s, _ := simOutcome(TopicSink, r)
+		return s == source
+	})
 }
 
 // reference folds journal partition p from its start, and compares the state.
