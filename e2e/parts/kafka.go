@@ -50,7 +50,8 @@ broker.heartbeat.interval.ms=200
 // StartKafka starts a broker on a free loopback port with its data in dir and
 // returns when it answers. dir must be empty, or one that an earlier broker
 // left: then its records are there. Further server properties, each
-// "name=value", win over the built-in ones.
+// "name=value", win over the built-in ones; {broker} and {controller} in them stand
+// for the addresses of the built-in listeners.
 func StartKafka(ctx context.Context, dir string, properties ...string) (*Kafka, error) {
 	libs, err := KafkaLibs(ctx)
 	if err != nil {
@@ -65,7 +66,8 @@ func StartKafka(ctx context.Context, dir string, properties ...string) (*Kafka, 
 	}
 	broker, controller := addrs[0], addrs[1]
 	conf := filepath.Join(dir, "server.properties")
-	text := fmt.Sprintf(settings, broker, controller, filepath.Join(dir, "data")) + strings.Join(properties, "\n") + "\n"
+	text := fmt.Sprintf(settings, broker, controller, filepath.Join(dir, "data")) +
+		strings.NewReplacer("{broker}", broker, "{controller}", controller).Replace(strings.Join(properties, "\n")) + "\n"
 	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		return nil, err
 	}

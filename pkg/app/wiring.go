@@ -54,7 +54,19 @@ func Conn(cfg *config.Config) (kafka.Conn, error) {
 		TLS: tls, Mechanism: kafka.Mechanism(cfg.Kafka.SASL.Mechanism),
 		User: cfg.Kafka.SASL.User, Password: cfg.Kafka.SASL.Password.Reveal(),
 	}}
+	if c.Security.Mechanism == kafka.OAuthBearer {
+		c.Security.User, c.Security.Password = "", ""
+		c.Security.Tokens = tokens(cfg.Kafka.SASL)
+	}
 	return c, c.Validate()
+}
+
+// tokens are what Kafka is shown under OAUTHBEARER.
+func tokens(s config.SASL) kafka.Tokens {
+	if s.TokenURL != "" {
+		return kafka.TokenEndpoint(s.TokenURL, s.User, s.Password.Reveal(), s.Scopes)
+	}
+	return kafka.TokenFile(s.TokenFile)
 }
 
 // Sources are the topics to read; an origin that the plan names is an authority.

@@ -193,6 +193,11 @@ func TestValidate(t *testing.T) {
 			c.Kafka.SASL = SASL{Mechanism: "scram-sha-512", User: "u", Password: NewSecret("x")}
 			c.Kafka.TLS = TLS{Enabled: true, CAFile: "ca.pem"}
 		}, ""},
+		{"tokens from a file", func(c *Config) { real(c); c.Kafka.SASL = SASL{Mechanism: OAuthBearer, TokenFile: "t"} }, ""},
+		{"tokens from an endpoint", func(c *Config) {
+			real(c)
+			c.Kafka.SASL = SASL{Mechanism: OAuthBearer, TokenURL: "https://idp:8443/token", User: "u", Password: NewSecret("x"), Scopes: List{"s"}}
+		}, ""},
 		{"environment", func(c *Config) { c.Environment = "Prod EU" }, `environment: "Prod EU" is no name`},
 		{"prefix", func(c *Config) { c.Prefix = "{a}" }, "prefix: "},
 		{"broker", func(c *Config) { real(c); c.Kafka.Brokers = List{"k:9092", "k"} }, "kafka.brokers[1]: this is no address"},
@@ -206,6 +211,30 @@ func TestValidate(t *testing.T) {
 		{"no mechanism", func(c *Config) { c.Kafka.SASL.User = "u" }, "kafka.sasl.mechanism: it is missing"},
 		{"no user", func(c *Config) { c.Kafka.SASL = SASL{Mechanism: "plain", Password: NewSecret("x")} }, "kafka.sasl.user: it is missing"},
 		{"no password", func(c *Config) { c.Kafka.SASL = SASL{Mechanism: "plain", User: "u"} }, "kafka.sasl.password: it is missing"},
+		{"a token file without a mechanism", func(c *Config) { c.Kafka.SASL.TokenFile = "t" }, "kafka.sasl.mechanism: it is missing"},
+		{"a token file for another mechanism", func(c *Config) {
+			c.Kafka.SASL = SASL{Mechanism: "plain", User: "u", Password: NewSecret("x"), TokenFile: "t"}
+		}, "kafka.sasl.mechanism: it is plain, but a field for tokens"},
+		{"no tokens", func(c *Config) { c.Kafka.SASL = SASL{Mechanism: OAuthBearer} }, "kafka.sasl.token_file: it is missing"},
+		{"a token file with a user", func(c *Config) { c.Kafka.SASL = SASL{Mechanism: OAuthBearer, TokenFile: "t", User: "u"} }, "kafka.sasl.token_url: it is missing"},
+		{"a token file with scopes", func(c *Config) {
+			c.Kafka.SASL = SASL{Mechanism: OAuthBearer, TokenFile: "t", Scopes: List{"s"}}
+		}, "kafka.sasl.token_url: it is missing"},
+		{"tokens from two places", func(c *Config) {
+			c.Kafka.SASL = SASL{Mechanism: OAuthBearer, TokenFile: "t", TokenURL: "https://idp/token", User: "u", Password: NewSecret("x")}
+		}, "kafka.sasl.token_file: token_url is given too"},
+		{"no client", func(c *Config) {
+			c.Kafka.SASL = SASL{Mechanism: OAuthBearer, TokenURL: "https://idp/token", Password: NewSecret("x")}
+		}, "kafka.sasl.user: it is missing: token_url needs one"},
+		{"no client's secret", func(c *Config) {
+			c.Kafka.SASL = SASL{Mechanism: OAuthBearer, TokenURL: "https://idp/token", User: "u"}
+		}, "kafka.sasl.password: it is missing"},
+		{"no endpoint", func(c *Config) {
+			c.Kafka.SASL = SASL{Mechanism: OAuthBearer, TokenURL: "idp/token", User: "u", Password: NewSecret("x")}
+		}, "kafka.sasl.token_url: this is no address"},
+		{"an endpoint with a password", func(c *Config) {
+			c.Kafka.SASL = SASL{Mechanism: OAuthBearer, TokenURL: "https://u:hunter2@idp/token", User: "u", Password: NewSecret("x")}
+		}, "kafka.sasl.token_url: this is no address"},
 		{"Redis user without password", func(c *Config) { c.Redis.Username = "u" }, "redis.password: it is missing"},
 		{"database of a cluster", func(c *Config) { real(c); c.Redis.Addresses, c.Redis.DB = List{"a:1", "b:1"}, 1 }, "redis.db: a Redis Cluster"},
 		{"sentinels", func(c *Config) {

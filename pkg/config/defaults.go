@@ -11,6 +11,8 @@ const (
 	ReadUncommitted = "read_uncommitted" // Source.Isolation
 	ReadCommitted   = "read_committed"
 
+	OAuthBearer = "oauthbearer" // SASL.Mechanism
+
 	Ambiguous = "ambiguous" // Rules.SharedDevice
 	LastLogin = "last_login"
 
@@ -26,7 +28,7 @@ const (
 func Default() *Config {
 	return &Config{
 		Environment: "dev",
-		Kafka:       Kafka{Brokers: List{}, Group: "lockstitch"},
+		Kafka:       Kafka{Brokers: List{}, SASL: SASL{Scopes: List{}}, Group: "lockstitch"},
 		Redis:       Redis{Addresses: List{}},
 		Embedded:    Embedded{Dir: ".lockstitch"},
 		Sources:     defaultSources(),

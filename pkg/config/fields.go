@@ -91,14 +91,24 @@ type TLS struct {
 
 // SASL says who connects to Kafka.
 type SASL struct {
-	// plain, scram-sha-256 or scram-sha-512. Empty means no SASL.
+	// plain, scram-sha-256, scram-sha-512 or oauthbearer. Empty means no SASL.
 	Mechanism string `yaml:"mechanism"`
-	// The user's name.
+	// The user's name; the client's ID for token_url.
 	User string `yaml:"user"`
-	// The password, as ${NAME} only: a secret written into this file is refused.
+	// The password (the client's secret), as ${NAME} only: a secret written into this
+	// file is refused.
 	Password Secret `yaml:"password"`
 	// Or a file that holds the password and nothing else.
 	PasswordFile string `yaml:"password_file"`
+	// For oauthbearer: a file that holds the token and nothing else, and that
+	// something else renews. It is read again whenever a token is due.
+	TokenFile string `yaml:"token_file"`
+	// Or the endpoint that gives tokens for the client's ID and secret (OAuth 2.0
+	// client credentials), https:// or http://. Its certificate is checked against
+	// the system's authorities.
+	TokenURL string `yaml:"token_url"`
+	// The scopes to ask the endpoint for. Empty means its default.
+	Scopes List `yaml:"scopes"`
 }
 
 // Redis says how to reach Redis.

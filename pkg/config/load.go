@@ -134,7 +134,7 @@ func kind(t reflect.Type) string {
 // resolve makes paths that are read count from the file's folder.
 func (c *Config) resolve(dir string) {
 	for _, p := range []*string{
-		&c.Plan, &c.Kafka.SASL.PasswordFile, &c.Redis.PasswordFile, &c.Redis.Sentinel.PasswordFile,
+		&c.Plan, &c.Kafka.SASL.PasswordFile, &c.Kafka.SASL.TokenFile, &c.Redis.PasswordFile, &c.Redis.Sentinel.PasswordFile,
 		&c.Kafka.TLS.CAFile, &c.Kafka.TLS.CertFile, &c.Kafka.TLS.KeyFile,
 		&c.Redis.TLS.CAFile, &c.Redis.TLS.CertFile, &c.Redis.TLS.KeyFile,
 	} {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -82,15 +83,40 @@ func (t TLS) check(k *checker, field string) {
 }
 
 func (s SASL) check(k *checker) {
-	if s.Mechanism == "" {
-		k.want(s.User == "" && s.Password.Reveal() == "", "kafka.sasl.mechanism",
-			"it is missing, but a user or password is set: write plain, scram-sha-256 or scram-sha-512")
+	tokens := s.TokenFile != "" || s.TokenURL != "" || len(s.Scopes) > 0
+	switch s.Mechanism {
+	case "":
+		k.want(s.User == "" && s.Password.Reveal() == "" && !tokens, "kafka.sasl.mechanism",
+			"it is missing, but other fields of sasl are set: write plain, scram-sha-256, scram-sha-512 or oauthbearer")
+		return
+	case OAuthBearer:
+		s.checkTokens(k)
 		return
 	}
-	k.oneOf("kafka.sasl.mechanism", s.Mechanism, "plain", "scram-sha-256", "scram-sha-512")
-	k.want(s.User != "", "kafka.sasl.user", "it is missing: %s needs one", s.Mechanism)
+	k.oneOf("kafka.sasl.mechanism", s.Mechanism, "plain", "scram-sha-256", "scram-sha-512", OAuthBearer)
+	k.want(!tokens, "kafka.sasl.mechanism", "it is %s, but a field for tokens is set: remove that, or write oauthbearer", s.Mechanism)
+	s.checkUser(k, s.Mechanism)
+}
+
+func (s SASL) checkUser(k *checker, by string) {
+	k.want(s.User != "", "kafka.sasl.user", "it is missing: %s needs one", by)
 	k.want(s.Password.Reveal() != "", "kafka.sasl.password",
 		"it is missing: give it as ${NAME}, or name its file in password_file")
+}
+
+// checkTokens wants one place that tokens come from.
+func (s SASL) checkTokens(k *checker) {
+	if s.TokenURL == "" {
+		k.want(s.TokenFile != "", "kafka.sasl.token_file", "it is missing: oauthbearer needs it, or token_url")
+		k.want(s.User == "" && s.Password.Reveal() == "" && len(s.Scopes) == 0, "kafka.sasl.token_url",
+			"it is missing, but user, password or scopes are set: give the endpoint that they are for, or remove them")
+		return
+	}
+	k.want(s.TokenFile == "", "kafka.sasl.token_file", "token_url is given too: keep one")
+	u, err := url.Parse(s.TokenURL)
+	k.want(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil, "kafka.sasl.token_url",
+		"this is no address of an endpoint: write https://host/path, without a user")
+	s.checkUser(k, "token_url")
 }
 
 func (x Redis) check(k *checker) {

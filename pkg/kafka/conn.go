@@ -21,11 +21,13 @@ import (
 // Mechanism is how a client says who it is (SASL); "" is no SASL.
 type Mechanism string
 
-// The mechanisms that both client libraries speak.
+// The mechanisms. kafka-go has OAuthBearer through an adapter, good for short
+// connections only (bearer.go).
 const (
 	Plain       Mechanism = "plain"
 	ScramSHA256 Mechanism = "scram-sha-256"
 	ScramSHA512 Mechanism = "scram-sha-512"
+	OAuthBearer Mechanism = "oauthbearer"
 )
 
 // Security is how connections are encrypted and authenticated.
@@ -34,9 +36,10 @@ type Security struct {
 	Mechanism Mechanism
 	User      string
 	Password  string
+	Tokens    Tokens // of OAuthBearer, which has no user and password
 }
 
-// Validate reports a mechanism that isn't known or lacks its user.
+// Validate reports a mechanism that isn't known or lacks its user or tokens.
 func (s Security) Validate() error {
 	switch s.Mechanism {
 	case "":
@@ -49,8 +52,13 @@ func (s Security) Validate() error {
 			return fmt.Errorf("kafka: SASL mechanism %s needs a user and a password", s.Mechanism)
 		}
 		return nil
+	case OAuthBearer:
+		if s.Tokens == nil {
+			return errors.New("kafka: SASL mechanism oauthbearer needs a file or an endpoint for its tokens")
+		}
+		return nil
 	}
-	return fmt.Errorf("kafka: SASL mechanism %q is not known: use plain, scram-sha-256 or scram-sha-512", s.Mechanism)
+	return fmt.Errorf("kafka: SASL mechanism %q is not known: use plain, scram-sha-256, scram-sha-512 or oauthbearer", s.Mechanism)
 }
 
 // franz is the mechanism for franz-go.
@@ -62,6 +70,8 @@ func (s Security) franz() sasl.Mechanism {
 		return scram.Auth{User: s.User, Pass: s.Password}.AsSha256Mechanism()
 	case ScramSHA512:
 		return scram.Auth{User: s.User, Pass: s.Password}.AsSha512Mechanism()
+	case OAuthBearer:
+		return newBearer(s.Tokens)
 	}
 	return nil
 }
@@ -75,6 +85,8 @@ func (s Security) segment() (kafkagosasl.Mechanism, error) {
 		return kafkagoscram.Mechanism(kafkagoscram.SHA256, s.User, s.Password)
 	case ScramSHA512:
 		return kafkagoscram.Mechanism(kafkagoscram.SHA512, s.User, s.Password)
+	case OAuthBearer:
+		return segmentBearer{newBearer(s.Tokens)}, nil
 	}
 	return nil, nil
 }

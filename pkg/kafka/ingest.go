@@ -20,7 +20,7 @@ import (
 type Source struct {
 	Topic string
 	// ReadCommitted says that the topic is written in transactions. Such a topic is
-	// read with franz-go: kafka-go hands out aborted records.
+	// always read with franz-go: kafka-go hands out aborted records.
 	ReadCommitted bool
 	// Authority says that orders' copies of this topic count more (Sources).
 	Authority bool
@@ -129,13 +129,23 @@ func (in *Ingest) consume(ctx context.Context, facts map[string]topicFacts) erro
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if len(plain) > 0 {
-		wg.Go(func() { errPlain = in.consumePlain(ctx, plain, facts); cancel() })
+		wg.Go(func() { errPlain = in.consumeUncommitted(ctx, plain, facts); cancel() })
 	}
 	if len(committed) > 0 {
-		wg.Go(func() { errCommitted = in.consumeCommitted(ctx, committed, facts); cancel() })
+		r := franzReader{in, CommittedGroup(in.ID), kgo.ReadCommitted()}
+		wg.Go(func() { errCommitted = r.consume(ctx, committed, facts); cancel() })
 	}
 	wg.Wait()
 	return errors.Join(errPlain, errCommitted)
+}
+
+// consumeUncommitted reads with kafka-go, or else, under OAUTHBEARER, with franz-go
+// (segmentBearer says why), as the same group.
+func (in *Ingest) consumeUncommitted(ctx context.Context, topics []string, facts map[string]topicFacts) error {
+	if in.Conn.Security.Mechanism == OAuthBearer {
+		return franzReader{in, in.ID, kgo.ReadUncommitted()}.consume(ctx, topics, facts)
+	}
+	return in.consumePlain(ctx, topics, facts)
 }
 
 // publish turns a batch into records and has them acknowledged, trying again until

@@ -13,19 +13,28 @@ import (
 	"lockstitch/stitch"
 )
 
-// consumeCommitted reads topics that are written in transactions until ctx ends.
-// An aborted record is never handed out. Control records are asked for, as the
-// position has to pass them: else an idle topic that ends in one would never
-// count as read, and a hold that waits for it would hang.
+// franzReader reads with franz-go: topics that are written in transactions, and
+// all others where kafka-go can't.
+type franzReader struct {
+	in        *Ingest
+	group     string
+	isolation kgo.IsolationLevel
+}
+
+// consume reads topics until ctx ends. As read_committed, an aborted record is
+// never handed out. Control records are asked for, as the position has to pass
+// them: else an idle topic that ends in one would never count as read, and a hold
+// that waits for it would hang.
 //
 // Rebalances are blocked from a poll to its commit, so the commit is of partitions
 // that this member owns; one that took too long and was put out of the group has
 // no valid generation any more, and the broker refuses it.
-func (in *Ingest) consumeCommitted(ctx context.Context, topics []string, facts map[string]topicFacts) error {
+func (f franzReader) consume(ctx context.Context, topics []string, facts map[string]topicFacts) error {
+	in := f.in
 	cl, err := in.Conn.client(
-		kgo.ConsumerGroup(CommittedGroup(in.ID)),
+		kgo.ConsumerGroup(f.group),
 		kgo.ConsumeTopics(topics...),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.FetchIsolationLevel(f.isolation),
 		kgo.KeepControlRecords(),
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
@@ -51,7 +60,7 @@ func (in *Ingest) consumeCommitted(ctx context.Context, topics []string, facts m
 				sleep(ctx, retryCommit)
 			}
 		})
-		in.commit(ctx, cl, in.fetched(ctx, fetches, facts))
+		f.commit(ctx, cl, in.fetched(ctx, fetches, facts))
 		cl.AllowRebalance()
 	}
 	return nil
@@ -93,7 +102,7 @@ func (in *Ingest) partition(ctx context.Context, p kgo.FetchTopicPartition, topi
 	size := 0
 	for i, r := range p.Records {
 		if !r.Attrs.IsControl() {
-			b.Records = append(b.Records, committedRecord(r))
+			b.Records = append(b.Records, franzRecord(r))
 			size += len(r.Key) + len(r.Value)
 		}
 		if i < len(p.Records)-1 && len(b.Records) < batchRecords && size < batchBytes {
@@ -108,7 +117,7 @@ func (in *Ingest) partition(ctx context.Context, p kgo.FetchTopicPartition, topi
 	return at, any
 }
 
-func committedRecord(r *kgo.Record) SourceRecord {
+func franzRecord(r *kgo.Record) SourceRecord {
 	s := SourceRecord{Offset: r.Offset, Time: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value}
 	for _, h := range r.Headers {
 		s.Headers = append(s.Headers, stitch.Header{Key: h.Key, Value: h.Value})
@@ -116,7 +125,7 @@ func committedRecord(r *kgo.Record) SourceRecord {
 	return s
 }
 
-func (in *Ingest) commit(ctx context.Context, cl *kgo.Client, done positions) {
+func (f franzReader) commit(ctx context.Context, cl *kgo.Client, done positions) {
 	if len(done) == 0 {
 		return
 	}
@@ -124,7 +133,7 @@ func (in *Ingest) commit(ctx context.Context, cl *kgo.Client, done positions) {
 	defer cancel()
 	err := commitSync(ctx, cl, done)
 	if err != nil {
-		in.Conn.logger().Warn("kafka: ingest could not commit; what was read may be read again", "group", CommittedGroup(in.ID), "err", err)
+		f.in.Conn.logger().Warn("kafka: ingest could not commit; what was read may be read again", "group", f.group, "err", err)
 	}
 }
 
