@@ -111,7 +111,8 @@ func (w *world) returns(broker *parts.Kafka) {
 // and what it tries again may stand twice.
 type stream struct {
 	t    *testing.T
-	out  atomic.Int64 // records handed to the client
+	out  atomic.Int64  // records handed to the client
+	halt chan struct{} // closed: no more
 	done chan error
 }
 
@@ -120,7 +121,7 @@ func (w *world) stream(n, rate int) *stream {
 	w.t.Helper()
 	text := w.command("generate", "--print", "--count", fmt.Sprint(n), "--people", fmt.Sprint(n/20))
 	cl := w.connect(kgo.MaxBufferedRecords(n))
-	s := &stream{t: w.t, done: make(chan error, 1)}
+	s := &stream{t: w.t, halt: make(chan struct{}), done: make(chan error, 1)}
 	go func() { s.done <- s.run(w.t.Context(), cl, w.prefix, text, rate) }()
 	return s
 }
@@ -134,6 +135,8 @@ func (s *stream) run(ctx context.Context, cl *kgo.Client, prefix, text string, r
 		}
 		select {
 		case <-tick.C:
+		case <-s.halt:
+			return errors.Join(cl.Flush(ctx), failed)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -155,4 +158,13 @@ func (s *stream) ends() {
 	case <-time.After(patience):
 		s.t.Fatalf("the traffic of %d records doesn't end", s.out.Load())
 	}
+}
+
+// stops has it produce no more, waits until all is acknowledged, and returns how
+// many there were.
+func (s *stream) stops() int {
+	s.t.Helper()
+	close(s.halt)
+	s.ends()
+	return int(s.out.Load())
 }

@@ -49,12 +49,14 @@ type reading struct {
 type setup struct {
 	kafka     server // nil: the shared one
 	redis     server // nil: the shared one
+	sentinel  string // the master's name, where redis are sentinels
+	replicas  int    // of each topic; 0: 1
 	hold      time.Duration
 	committed bool   // events.server is written in transactions
 	more      string // of lockstitch.yaml
 }
 
-// server is a part, or a proxy before one.
+// server is a part, or a proxy before one; a cluster has commas between addresses.
 type server interface{ Addr() string }
 
 var sources = []string{"events.app", "events.web", "events.server", "events.commerce"}
@@ -81,7 +83,7 @@ func newWorld(t *testing.T, s setup) *world {
 
 func (w *world) connect(opts ...kgo.Opt) *kgo.Client {
 	w.t.Helper()
-	cl, err := kgo.NewClient(append(opts, kgo.SeedBrokers(w.kafka.Addr()))...)
+	cl, err := kgo.NewClient(append(opts, kgo.SeedBrokers(strings.Split(w.kafka.Addr(), ",")...))...)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -97,9 +99,9 @@ func (w *world) configure(file string, s setup, environment string) {
 	if s.redis != nil {
 		redis = s.redis
 	}
-	text := fmt.Sprintf("environment: %s\nprefix: %s\nkafka: {brokers: [%q]}\nredis: {addresses: [%q]}\n"+
-		"journal_partitions: 8\nreplication: 1\nmetrics: {listen: 127.0.0.1:0}\nlog: {format: json}\n%s\n",
-		environment, w.prefix, w.kafka.Addr(), redis.Addr(), s.more)
+	text := fmt.Sprintf("environment: %s\nprefix: %s\nkafka: {brokers: [%q]}\nredis: {addresses: [%q], sentinel: {master: %q}}\n"+
+		"journal_partitions: 8\nreplication: %d\nmetrics: {listen: 127.0.0.1:0}\nlog: {format: json}\n%s\n",
+		environment, w.prefix, w.kafka.Addr(), redis.Addr(), s.sentinel, max(s.replicas, 1), s.more)
 	if s.hold != 0 {
 		text += "plan: plan.yaml\n"
 		w.plan(filepath.Join(filepath.Dir(file), "plan.yaml"), s.hold)

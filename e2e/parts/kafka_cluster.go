@@ -124,6 +124,22 @@ func (c *KafkaCluster) Close() {
 	all.Wait()
 }
 
+// Leads says whether a broker leads any partition.
+func (c *KafkaCluster) Leads(ctx context.Context, broker *Kafka) (leads bool, err error) {
+	err = c.ask(ctx, func(admin *kadm.Client) (bool, error) {
+		topics, err := admin.ListTopicsWithInternal(ctx)
+		if err = errors.Join(err, topics.Error()); err != nil {
+			return false, err
+		}
+		topics.EachPartition(func(p kadm.PartitionDetail) {
+			led, err := c.broker(p.Leader)
+			leads = leads || err == nil && led == broker
+		})
+		return true, nil
+	})
+	return leads, err
+}
+
 // Whole returns when every replica of every partition is in sync.
 func (c *KafkaCluster) Whole(ctx context.Context) error {
 	return c.ask(ctx, func(admin *kadm.Client) (bool, error) {

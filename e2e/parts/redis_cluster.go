@@ -94,23 +94,31 @@ func (c *RedisCluster) Whole(ctx context.Context) error {
 	})
 }
 
-// MasterOf returns the node that serves a key, as one that runs knows it.
+// MasterOf returns the node that serves a key, as the first one that runs knows it.
 func (c *RedisCluster) MasterOf(ctx context.Context, key string) (*Redis, error) {
-	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: strings.Split(c.Addr(), ","), MaxRedirects: -1})
-	defer client.Close()
-	master, err := client.MasterForKey(ctx, key)
-	if err != nil {
-		return nil, err
+	var failed error
+	for _, node := range c.Nodes {
+		at := ""
+		err := node.ask(ctx, func(ctx context.Context, r *redis.Client) error {
+			slot, err1 := r.ClusterKeySlot(ctx, key).Result()
+			ranges, err2 := r.ClusterSlots(ctx).Result()
+			for _, slots := range ranges {
+				if slots.Start <= int(slot) && int(slot) <= slots.End {
+					at = slots.Nodes[0].Addr
+				}
+			}
+			return errors.Join(err1, err2)
+		})
+		if err == nil {
+			return named(c.Nodes, at)
+		}
+		failed = errors.Join(failed, err)
 	}
-	return named(c.Nodes, master.Options().Addr)
+	return nil, failed
 }
 
-// ReplicaOf returns a replica of a node, as the node knows it.
+// ReplicaOf returns the replica of a node, as the node knows it.
 func (c *RedisCluster) ReplicaOf(ctx context.Context, master *Redis) (*Redis, error) {
-	return replicaOf(ctx, c.Nodes, master)
-}
-
-func replicaOf(ctx context.Context, nodes []*Redis, master *Redis) (*Redis, error) {
 	info, err := master.Info(ctx, "replication")
 	if err != nil {
 		return nil, err
@@ -121,7 +129,7 @@ func replicaOf(ctx context.Context, nodes []*Redis, master *Redis) (*Redis, erro
 		name, value, _ := strings.Cut(field, "=")
 		of[name] = value
 	}
-	return named(nodes, net.JoinHostPort(of["ip"], of["port"]))
+	return named(c.Nodes, net.JoinHostPort(of["ip"], of["port"]))
 }
 
 func named(nodes []*Redis, addr string) (*Redis, error) {

@@ -153,12 +153,3 @@ func (s *Sentinel) Master(ctx context.Context) (*Redis, error) {
 	}
 	return named(s.Nodes, at)
 }
-
-// Replica returns a replica of the master that is in sync.
-func (s *Sentinel) Replica(ctx context.Context) (*Redis, error) {
-	master, err := s.Master(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return replicaOf(ctx, s.Nodes, master)
-}
