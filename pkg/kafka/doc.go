@@ -10,7 +10,7 @@
 // something that failed: sizes are checked before the first byte is sent, the
 // producer is idempotent, has no retry limit and stops on data loss.
 //
-// Files: conn.go (how to connect), producer.go (the one ordered way out),
+// Files: conn.go and bearer.go (how to connect), producer.go (the one ordered way out),
 // group.go, log.go, commits.go, feed.go (the processor's side), ingest*.go (the
 // sources' side), sources.go, lag.go and dump.go (what is read of a cluster),
 // write.go (source records for a try).

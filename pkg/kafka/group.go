@@ -162,7 +162,7 @@ func (m *member) options(ready <-chan struct{}) []kgo.Opt {
 		kgo.SessionTimeout(sessionTimeout),
 		kgo.HeartbeatInterval(heartbeatInterval),
 		kgo.RebalanceTimeout(rebalanceTimeout),
-		kgo.WithHooks(groupTrouble{m.log}),
+		kgo.WithHooks(groupTrouble{m.log, m.group.ID}),
 		kgo.OnPartitionsAssigned(func(_ context.Context, cl *kgo.Client, ps map[string][]int32) {
 			<-ready
 			// The member reads nothing: what it is assigned stays paused.
@@ -185,10 +185,13 @@ func (m *member) options(ready <-chan struct{}) []kgo.Opt {
 }
 
 // groupTrouble logs what keeps the member out of its group.
-type groupTrouble struct{ log *slog.Logger }
+type groupTrouble struct {
+	log   *slog.Logger
+	group string
+}
 
 func (t groupTrouble) OnGroupManageError(err error) {
-	t.log.Warn("kafka: the processor is not in its group, trying again", "err", err)
+	t.log.Warn("kafka: not in the consumer group, trying again", "group", t.group, "err", err)
 }
 
 func (m *member) drain() time.Duration {

@@ -46,7 +46,7 @@ func (f franzReader) consume(ctx context.Context, topics []string, facts map[str
 		kgo.FetchMaxWait(time.Second),
 		kgo.FetchMaxBytes(fetchAll),
 		kgo.FetchMaxPartitionBytes(fetchPartition),
-		kgo.WithHooks(groupTrouble{in.Conn.logger()}),
+		kgo.WithHooks(groupTrouble{in.Conn.logger(), f.group}),
 	)
 	if err != nil {
 		return err

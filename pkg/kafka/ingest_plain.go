@@ -39,7 +39,7 @@ func (in *Ingest) consumePlain(ctx context.Context, topics []string, facts map[s
 		case errors.Is(err, kafkago.ErrGroupClosed):
 			return nil
 		case err != nil:
-			in.Conn.logger().Warn("kafka: ingest is not in its group, trying again", "group", in.ID, "err", err)
+			in.Conn.logger().Warn("kafka: not in the consumer group, trying again", "group", in.ID, "err", err)
 		default:
 			g := &generation{in: in, gen: gen, facts: facts, dialer: dialer, signal: make(chan struct{}, 1)}
 			gen.Start(g.run)
