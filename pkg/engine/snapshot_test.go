@@ -2,11 +2,15 @@ package engine_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	"lockstitch/pkg/engine"
+	"lockstitch/pkg/engine/memory"
+	"lockstitch/pkg/wire"
 	"lockstitch/stitch"
 )
 
@@ -39,5 +43,64 @@ func TestOwnerWithoutSnapshots(t *testing.T) {
 	}
 	if s.sink() != 30 || len(s.heard.troubles) == 0 || !errors.Is(s.heard.troubles[0], errDeaf) {
 		t.Fatalf("%d sink records, troubles %v", s.sink(), s.heard.troubles)
+	}
+}
+
+// TestWholes: a snapshot counts when its end says as many parts, of the same
+// bytes, as there are; whatever stands between its records.
+func TestWholes(t *testing.T) {
+	id := func(id string, kind wire.SnapshotKind) wire.SnapshotRecord {
+		return wire.SnapshotRecord{ID: id, Kind: kind}
+	}
+	begin := func(name string, at int64) []byte {
+		r := id(name, wire.SnapshotBegin)
+		r.Meta = wire.MarshalState(&stitch.Meta{Applied: at})
+		return wire.MarshalState(&r)
+	}
+	part := func(name, key string) []byte {
+		r := id(name, wire.SnapshotPart)
+		r.Entities = []wire.SnapshotEntity{{Key: []byte(key), State: []byte("state")}}
+		return wire.MarshalState(&r)
+	}
+	end := func(name string, parts ...[]byte) []byte {
+		r, sum := id(name, wire.SnapshotEnd), sha256.New()
+		for _, p := range parts {
+			sum.Write(p)
+		}
+		r.Parts, r.Digest = int64(len(parts)), sum.Sum(nil)
+		return wire.MarshalState(&r)
+	}
+	a1, a2, b1 := part("a", "c:1"), part("a", "c:2"), part("b", "c:3")
+	for name, tt := range map[string]struct {
+		log  [][]byte
+		want []int64
+	}{
+		"nothing":                    {nil, nil},
+		"whole":                      {[][]byte{begin("a", 7), a1, a2, end("a", a1, a2)}, []int64{7}},
+		"of nothing":                 {[][]byte{begin("a", 7), end("a")}, []int64{7}},
+		"two, one through the other": {[][]byte{begin("a", 7), begin("b", 9), b1, a1, end("b", b1), a2, end("a", a1, a2)}, []int64{9, 7}},
+		"torn":                       {[][]byte{begin("a", 7), a1}, nil},
+		"a part is missing":          {[][]byte{begin("a", 7), a1, end("a", a1, a2)}, nil},
+		"a part is another":          {[][]byte{begin("a", 7), a1, a1, end("a", a1, a2)}, nil},
+		"cut by retention":           {[][]byte{a2, end("a", a1, a2)}, nil},
+		"garbage between":            {[][]byte{begin("a", 7), []byte("garbage"), a1, {1}, end("a", a1)}, []int64{7}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			copies := memory.NewSnapshots()
+			if err := copies.Write(t.Context(), 0, tt.log); err != nil {
+				t.Fatal(err)
+			}
+			whole, err := engine.Wholes(t.Context(), copies, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []int64
+			for _, w := range whole {
+				got = append(got, w.Meta.Applied)
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("whole at %v, want %v", got, tt.want)
+			}
+		})
 	}
 }

@@ -1,0 +1,173 @@
+//go:build mutants
+
+package mutants
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// mutant is a safeguard taken away: in file, from becomes to.
+type mutant struct {
+	file, from, to string
+	also           []mutant // further replacements
+	test           []string // of go test: what has to fail
+}
+
+func simulator(schedules string) []string {
+	return []string{"./pkg/engine", "-run", "^TestSimulator$", "-sim.schedules", schedules}
+}
+
+var mutants = map[string]mutant{
+	"seen": {
+		"stitch/fold.go", "if last, ok := p.Seen[from]; ok && !pl.After(last) {", "if last, ok := p.Seen[from]; ok && false && !pl.After(last) {",
+		nil, simulator("1000"),
+	},
+	"the silent catch-up": {
+		"pkg/engine/owner.go", "o.silent, o.committed, o.caughtUp, o.ruled = c, c, end, false", "o.silent, o.committed, o.caughtUp, o.ruled = 0, c, end, false",
+		nil, simulator("2000"),
+	},
+	"the compare, in Redis": {
+		"pkg/redis/scripts.go", "if head[2] ~= ARGV[2] then return 0 end\n\nif #ARGV", "if #ARGV",
+		nil, []string{"./pkg/redis", "-run", "^TestState$"},
+	},
+	"publish before remember": {
+		"pkg/engine/batch.go", "	if len(out) > 0 {\n		if err := o.log.Publish(ctx, out); err != nil {\n			return err\n		}\n	}\n", "",
+		[]mutant{{
+			file: "pkg/engine/batch.go", from: "	b.Remember = o.since(&began)\n",
+			to: "	b.Remember = o.since(&began)\n	if len(out) > 0 {\n		if err := o.log.Publish(ctx, out); err != nil {\n			return err\n		}\n	}\n",
+		}}, simulator("2000"),
+	},
+	"the claim": {
+		"stitch/claims.go", "			return true, false, other\n", "			return false, false, other\n",
+		nil, []string{"./stitch/scenarios"},
+	},
+	"a repeat claims again": {
+		"stitch/claims.go", "binary.BigEndian.PutUint32(again[12:], uint32(now/1000))", "_ = now",
+		nil, []string{"./stitch/..."},
+	},
+	"the circle rule": {
+		"stitch/merge.go", "latest := slices.MaxFunc(circle, Edge.compare)", "latest := e",
+		nil, []string{"./stitch/..."},
+	},
+	"the authority watermark": {
+		"stitch/timers.go", "[...]int64{clock, min(clock, authorities), min(clock, all)} {\n		e, ok := t.head", "[...]int64{clock, clock, clock} {\n		e, ok := t.head",
+		nil, simulator("20000"),
+	},
+	"the watermark's barrier: the ends are read after the tick was seen": {
+		"pkg/engine/pace.go", "	if r.seen == 0 {\n		return nil\n	}\n	if r.ends == nil {", "	if r.ends == nil {",
+		[]mutant{{file: "pkg/engine/pace.go", from: "	done, err := passed(r.ends)\n", to: "	if r.seen == 0 {\n		return nil\n	}\n	done, err := passed(r.ends)\n"}},
+		simulator("60000"),
+	},
+	"a hold ends when its time is past, not reached": {
+		"stitch/timers.go", "if ok && e.at < limit &&", "if ok && e.at <= limit &&",
+		nil, simulator("60000"),
+	},
+	"a snapshot copies first what a batch touches": {
+		"pkg/engine/snapshot.go", "	if e := o.part.Entity(k); e.Touched != 0 { // else there was none at X", "	if e := o.part.Entity(k); false && e.Touched != 0 {",
+		nil, simulator("5000"),
+	},
+	"a snapshot passes over what was touched": {
+		"pkg/engine/snapshot.go", "if _, early := c.early[key]; early {", "if _, early := c.early[key]; false && early {",
+		nil, simulator("5000"),
+	},
+	"a page is read where the state is ours": {
+		"pkg/engine/snapshot.go", "	if before != o.pos || after != o.pos {\n		return errAgain\n	}\n	for _, kv", "	for _, kv",
+		nil, simulator("20000"),
+	},
+	"a torn snapshot counts for nothing": {
+		"pkg/engine/restore.go", "	return whole, err\n", "	for _, s := range begun {\n		whole = append(whole, s.Whole)\n	}\n	return whole, err\n",
+		nil, simulator("5000"),
+	},
+	"a snapshot's parts are all there": {
+		"pkg/engine/restore.go", "r.Parts == s.Parts && bytes.Equal(r.Digest, s.digest.Sum(nil))", "len(r.Digest) > 0 || bytes.Equal(nil, nil)",
+		nil, []string{"./pkg/engine", "-run", "^TestWholes$"},
+	},
+	"a rebuild that was cut short begins anew": {
+		"pkg/engine/owner.go", "	case h.Applied < 0:\n		return m, \"a rebuild was cut short\", nil\n", "",
+		nil, simulator("20000"),
+	},
+	"the journal reaches back to the state": {
+		"pkg/engine/owner.go", "	case h.Applied < start:\n		return m, \"older than the journal reaches\", nil\n", "",
+		nil, simulator("20000"),
+	},
+	"the assignment's fence": {
+		"pkg/kafka/log.go", "	g.shut = true\n", "",
+		nil, []string{"./pkg/kafka"},
+	},
+	"a newer fold is promoted before it folds": {
+		"pkg/engine/owner.go", "	if at.Applied < c {\n		return ErrUnfinished\n	}\n", "",
+		nil, []string{"./pkg/engine", "-run", "^TestOwnerPromotes$"},
+	},
+}
+
+// TestMutants has every mutant fail its test.
+func TestMutants(t *testing.T) {
+	for name, m := range mutants {
+		t.Run(name, func(t *testing.T) {
+			out, err := m.run(t)
+			switch {
+			case err == nil:
+				t.Errorf("no test misses it:\n%s", out)
+			case strings.Contains(out, "[build failed]"), strings.Contains(out, "[setup failed]"):
+				t.Errorf("it doesn't compile:\n%s", out)
+			default:
+				t.Logf("missed: %s", firstFailure(out))
+			}
+		})
+	}
+}
+
+// run runs the mutant's test over a tree in which its file is another.
+func (m mutant) run(t *testing.T) (output string, err error) {
+	t.Helper()
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(root, m.file)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := string(text)
+	for _, r := range append([]mutant{m}, m.also...) {
+		if r.file != m.file || strings.Count(changed, r.from) != 1 {
+			t.Fatalf("%s: want exactly one %q", r.file, r.from)
+		}
+		changed = strings.Replace(changed, r.from, r.to, 1)
+	}
+	other := filepath.Join(t.TempDir(), "mutant.go")
+	overlay := filepath.Join(t.TempDir(), "overlay.json")
+	replace, err := json.Marshal(map[string]map[string]string{"Replace": {path: other}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, content := range map[string][]byte{other: []byte(changed), overlay: replace} {
+		if err := os.WriteFile(file, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-overlay", overlay, "-count=1"}, m.test...)...)
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// firstFailure is the first line of a test's output that says what is wrong.
+func firstFailure(out string) string {
+	for line := range strings.Lines(out) {
+		if strings.Contains(line, "_test.go:") || strings.HasPrefix(line, "panic:") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return strings.TrimSpace(out)
+}
