@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -78,60 +77,6 @@ func openReal(t testing.TB, o Options) *State {
 func TestRealState(t *testing.T) {
 	addr := address(t)
 	enginetest.TestState(t, func(t *testing.T) engine.State { return openReal(t, real(addr)) })
-}
-
-func TestRealCluster(t *testing.T) {
-	addrs := startCluster(t)
-	enginetest.TestState(t, func(t *testing.T) engine.State { return openReal(t, real(addrs...)) })
-	t.Run("one address", func(t *testing.T) {
-		o := real(addrs[0])
-		o.Cluster = true
-		s := openReal(t, o)
-		for p := range int32(16) { // in all nodes, most likely
-			begin(t, s, p, engine.Position{}, "g")
-			swap(t, s, p, step("g", 0, "c:a"))
-		}
-		if n, err := s.Memory(t.Context()); err != nil || n < 3<<19 {
-			t.Fatalf("memory of three nodes: %d, %v", n, err)
-		}
-	})
-}
-
-// startCluster starts three masters that share the slots.
-func startCluster(t *testing.T) (addrs []string) {
-	t.Helper()
-	var nodes []*goredis.Client
-	for i := range 3 {
-		r := start(t, parts.RedisOptions{Fsync: "off", Args: []string{"--cluster-enabled", "yes"}})
-		c := goredis.NewClient(&goredis.Options{Addr: r.Addr()})
-		t.Cleanup(func() { c.Close() })
-		first, last := i*16384/3, (i+1)*16384/3-1
-		for _, err := range []error{
-			c.ClusterAddSlotsRange(t.Context(), first, last).Err(),
-			c.Do(t.Context(), "cluster", "set-config-epoch", i+1).Err(),
-		} {
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-		nodes, addrs = append(nodes, c), append(addrs, r.Addr())
-	}
-	for _, addr := range addrs[1:] {
-		host, port, _ := net.SplitHostPort(addr)
-		if err := nodes[0].ClusterMeet(t.Context(), host, port).Err(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	until(t, "all nodes know the cluster", func() bool {
-		for _, c := range nodes {
-			info := c.ClusterInfo(t.Context()).Val()
-			if !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, "cluster_size:3") {
-				return false
-			}
-		}
-		return true
-	})
-	return addrs
 }
 
 func TestRealPolicy(t *testing.T) {
