@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -49,6 +50,7 @@ type App struct {
 	conn    kafka.Conn
 	sources []kafka.Source
 	topics  kafka.Topics
+	writing atomic.Pointer[kafka.Producer] // once there is one
 	closers []func()
 }
 
@@ -104,7 +106,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 		return err
 	}
 	a.closers = append(a.closers, monitor.Close)
-	checks := []metrics.Check{{Name: "kafka", Run: monitor.Ping}}
+	checks := []metrics.Check{{Name: "kafka", Run: func(ctx context.Context) error { return a.takes(ctx, monitor) }}}
 	state := store{make(chan *redis.State, 1)}
 	if !a.opt.NoProcess {
 		checks = append(checks, metrics.Check{Name: "redis", Run: state.check})
@@ -122,6 +124,17 @@ func (a *App) Run(ctx context.Context) (err error) {
 	return g.Wait()
 }
 
+// takes tells /ready whether brokers answer, and take what this process writes.
+func (a *App) takes(ctx context.Context, monitor *kafka.Monitor) error {
+	if err := monitor.Ping(ctx); err != nil {
+		return err
+	}
+	if p := a.writing.Load(); p != nil {
+		return p.Check()
+	}
+	return nil
+}
+
 func (a *App) close() {
 	for i := len(a.closers) - 1; i >= 0; i-- {
 		a.closers[i]()
@@ -134,6 +147,7 @@ func (a *App) work(ctx context.Context, monitor *kafka.Monitor, state store) err
 	if producer == nil {
 		return err
 	}
+	a.writing.Store(producer)
 	defer func() { // what was handed over is written, for two seconds at most
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()

@@ -60,6 +60,7 @@ const retryCommit = 100 * time.Millisecond
 
 // commit commits next for l and waits for it, trying again while the group moves.
 func (c *commits) commit(ctx context.Context, l *partitionLog, next int64) error {
+	defer l.m.producer.waits.begin("committing")()
 	for {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

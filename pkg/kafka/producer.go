@@ -40,6 +40,7 @@ type Producer struct {
 	partitions int         // of the journal; its keys are dealt by it, so it never changes
 	control    *kgo.Client // asks for metadata
 	room       *semaphore.Weighted
+	waits      waits // of this process's writes and commits
 
 	mu      sync.Mutex
 	client  *kgo.Client // nil after a failure: the next write makes a new one
@@ -91,7 +92,7 @@ func NewProducer(ctx context.Context, conn Conn, topics Topics, opt ProducerOpti
 	}
 	p := &Producer{
 		conn: conn, topics: topics, opt: opt, partitions: journal.partitions,
-		control: control, room: semaphore.NewWeighted(opt.Buffer), limits: fallbackLimits,
+		control: control, room: semaphore.NewWeighted(opt.Buffer), waits: waits{after: lateAfter}, limits: fallbackLimits,
 	}
 	if _, err := p.open(ctx); err != nil {
 		control.Close()
@@ -147,10 +148,12 @@ func (p *Producer) write(ctx context.Context, recs []*kgo.Record, size int64, ga
 		p.room.Release(size)
 		return err
 	}
-	w := &write{all: make(chan struct{}), now: p.opt.Now, failed: func() { p.retire(cl) }, free: func() { p.room.Release(size) }}
+	acked := p.waits.begin("publishing")
+	free := func() { acked(); p.room.Release(size) }
+	w := &write{all: make(chan struct{}), now: p.opt.Now, failed: func() { p.retire(cl) }, free: free}
 	w.left.Store(int64(len(recs)))
 	if !gate.pass(func() { w.start(cl, recs) }) {
-		p.room.Release(size)
+		free()
 		return engine.ErrLost
 	}
 	return w.wait(ctx)
