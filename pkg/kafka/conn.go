@@ -99,8 +99,13 @@ type Conn struct {
 	Logger   *slog.Logger // hears the clients' warnings; nil for slog.Default
 }
 
-// dialTimeout bounds one attempt to connect.
-const dialTimeout = 10 * time.Second
+// How long a broker that hangs is waited for. It lets clients connect for a while,
+// and says nothing: that the others have put it out, only their metadata tell.
+const (
+	dialTimeout    = 5 * time.Second  // one attempt to connect
+	requestTimeout = 5 * time.Second  // on top of what the request itself may take
+	metadataAge    = 10 * time.Second // brokers that are gone by then are asked nothing more
+)
 
 // Validate reports what makes a Conn unusable.
 func (c Conn) Validate() error {
@@ -138,7 +143,9 @@ func (c Conn) client(opts ...kgo.Opt) (*kgo.Client, error) {
 		kgo.SeedBrokers(c.Brokers...),
 		kgo.ClientID(c.id()),
 		kgo.DialTimeout(dialTimeout),
+		kgo.RequestTimeoutOverhead(requestTimeout),
 		kgo.MetadataMinAge(500 * time.Millisecond),
+		kgo.MetadataMaxAge(metadataAge),
 		kgo.WithLogger(franzLogger{c.logger()}),
 	}
 	if c.Security.TLS != nil {
@@ -161,7 +168,7 @@ func (c Conn) Dialer() (*kafkago.Dialer, error) {
 		return nil, err
 	}
 	return &kafkago.Dialer{
-		ClientID: c.id(), Timeout: dialTimeout, DualStack: true,
+		ClientID: c.id(), Timeout: dialTimeout, DualStack: true, DialFunc: dialAnswering,
 		TLS: c.Security.TLS.Clone(), SASLMechanism: m,
 	}, nil
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,28 +23,41 @@ func (in *Ingest) consumePlain(ctx context.Context, topics []string, facts map[s
 	if err != nil {
 		return err
 	}
-	group, err := kafkago.NewConsumerGroup(kafkago.ConsumerGroupConfig{
-		ID: in.ID, Brokers: in.Conn.Brokers, Dialer: dialer, Topics: topics,
-		GroupBalancers:    []kafkago.GroupBalancer{kafkago.RangeGroupBalancer{}},
-		HeartbeatInterval: heartbeatInterval, SessionTimeout: sessionTimeout, RebalanceTimeout: rebalanceTimeout,
-		JoinGroupBackoff: 250 * time.Millisecond, StartOffset: kafkago.FirstOffset,
-	})
-	if err != nil {
-		return fmt.Errorf("kafka: consumer group %s: %w", in.ID, err)
+	brokers := slices.Clone(in.Conn.Brokers)
+	for ctx.Err() == nil {
+		group, err := kafkago.NewConsumerGroup(kafkago.ConsumerGroupConfig{
+			ID: in.ID, Brokers: brokers, Dialer: dialer, Topics: topics,
+			GroupBalancers:    []kafkago.GroupBalancer{kafkago.RangeGroupBalancer{}},
+			HeartbeatInterval: heartbeatInterval, SessionTimeout: sessionTimeout, RebalanceTimeout: rebalanceTimeout,
+			JoinGroupBackoff: 250 * time.Millisecond, StartOffset: kafkago.FirstOffset,
+		})
+		if err != nil {
+			return fmt.Errorf("kafka: consumer group %s: %w", in.ID, err)
+		}
+		in.generations(ctx, group, facts, dialer, brokers)
+		_ = group.Close() // ends the generation, waits for it, and leaves
+		brokers = append(slices.Clone(brokers[1:]), brokers[0])
 	}
-	defer group.Close() // ends the generation, waits for it, and leaves
+	return nil
+}
+
+// generations runs one after the other until ctx ends, or until there are other
+// brokers to ask: kafka-go asks the first one that lets it connect who coordinates
+// the group, and where that one hangs, it would ask for as long as it hangs.
+func (in *Ingest) generations(ctx context.Context, group *kafkago.ConsumerGroup, facts map[string]topicFacts, dialer *kafkago.Dialer, brokers []string) {
 	for {
 		gen, err := group.Next(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, kafkago.ErrGroupClosed):
-			return nil
-		case err != nil:
-			in.Conn.logger().Warn("kafka: not in the consumer group, trying again", "group", in.ID, "err", err)
-		default:
-			g := &generation{in: in, gen: gen, facts: facts, dialer: dialer, signal: make(chan struct{}, 1)}
+		if ctx.Err() != nil || errors.Is(err, kafkago.ErrGroupClosed) {
+			return
+		}
+		if err == nil {
+			g := &generation{in: in, gen: gen, facts: facts, dialer: dialer, brokers: brokers, signal: make(chan struct{}, 1)}
 			gen.Start(g.run)
+			continue
+		}
+		in.Conn.logger().Warn("kafka: not in the consumer group, trying again", "group", in.ID, "err", err)
+		if network, ok := errors.AsType[net.Error](err); ok && network.Timeout() && len(in.Conn.Brokers) > 1 {
+			return
 		}
 	}
 }
@@ -52,10 +67,11 @@ func (in *Ingest) consumePlain(ctx context.Context, topics []string, facts map[s
 // returned: kafka-go joins the next generation after that. So no commit comes
 // after a revoke.
 type generation struct {
-	in     *Ingest
-	gen    *kafkago.Generation
-	facts  map[string]topicFacts
-	dialer *kafkago.Dialer
+	in      *Ingest
+	gen     *kafkago.Generation
+	facts   map[string]topicFacts
+	dialer  *kafkago.Dialer
+	brokers []string // the first one answers
 
 	mu     sync.Mutex
 	acked  map[string]map[int]int64 // not committed yet
@@ -179,7 +195,7 @@ func (g *generation) read(ctx context.Context, topic string, a kafkago.Partition
 // by count and not by bytes.
 func (g *generation) reader(ctx context.Context, topic string, a kafkago.PartitionAssignment) (*kafkago.Reader, error) {
 	cfg := kafkago.ReaderConfig{
-		Brokers: g.in.Conn.Brokers, Dialer: g.dialer, Topic: topic, Partition: a.ID,
+		Brokers: g.brokers, Dialer: g.dialer, Topic: topic, Partition: a.ID,
 		MinBytes: 1, MaxBytes: 16 << 20, MaxWait: 250 * time.Millisecond, QueueCapacity: 256,
 		ReadLagInterval: -1, ReadBackoffMin: 10 * time.Millisecond, ReadBackoffMax: time.Second,
 	}

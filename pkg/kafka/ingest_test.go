@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"testing"
 	"time"
@@ -305,6 +306,22 @@ func (c cluster) watchCommits(t *testing.T, group, topic string) (back func() in
 	once := sync.OnceValue(func() int { close(stop); return <-result })
 	t.Cleanup(func() { once() })
 	return once
+}
+
+// The first broker lets everybody connect and never answers.
+func TestIngestPassesOverABrokerThatHangs(t *testing.T) {
+	c := newCluster(t, 1)
+	c.create(t, 1, "plain")
+	c.write(t, "plain", 0, "a")
+	hangs, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hangs.Close()
+	behind := c
+	behind.conn.Brokers = append([]string{hangs.Addr().String()}, c.conn.Brokers...)
+	behind.ingest(t, c.producer(t), []Source{{Topic: "plain"}}, echo)
+	eventually(t, "the record is committed", func() bool { return c.committed(t, "ingest", "plain", 0) == 1 })
 }
 
 func TestIngestWaitsForTopics(t *testing.T) {
