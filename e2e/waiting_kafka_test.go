@@ -98,7 +98,7 @@ func brokered(t *testing.T) (*world, *parts.Kafka) {
 
 func (w *world) returns(broker *parts.Kafka) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	began := time.Now()
 	if err := broker.Restart(ctx); err != nil {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -22,8 +23,7 @@ type KafkaCluster struct {
 	Brokers []*Kafka // of the node IDs 1, 2 and 3
 }
 
-// clustered is what differs in a cluster. The compiler of the JVM that wins in the
-// long run would take the processors that three brokers share.
+// clustered is what differs in a cluster.
 const clustered = `node.id=%d
 controller.quorum.voters=%s
 controller.quorum.bootstrap.servers=
@@ -89,7 +89,8 @@ func (c *KafkaCluster) prepare(ctx context.Context, dir string) error {
 			return err
 		}
 		k := &Kafka{process{name: "kafka", dir: own, addr: broker}}
-		k.argv = []string{"java", "-Xms128m", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", filepath.Join(libs, "*"), "kafka.Kafka", conf}
+		// Quick to start, and sparing with the processors that three brokers share.
+		k.argv = []string{"java", "-Xms128m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", filepath.Join(libs, "*"), "kafka.Kafka", conf}
 		k.ready = k.ping
 		c.Brokers = append(c.Brokers, k)
 	}
@@ -189,7 +190,8 @@ func (c *KafkaCluster) broker(id int32) (*Kafka, error) {
 
 // ask calls f until it says true, or ctx ends; its errors are told then.
 func (c *KafkaCluster) ask(ctx context.Context, f func(*kadm.Client) (bool, error)) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(c.Addr(), ",")...))
+	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(c.Addr(), ",")...),
+		kgo.RequestTimeoutOverhead(time.Second), kgo.DialTimeout(time.Second)) // one of them may stand still
 	if err != nil {
 		return err
 	}
