@@ -8,7 +8,7 @@ FUZZTIME = 10s
 
 SCHEDULES = 50000
 
-.PHONY: help demo build test race sim e2e bench fuzz lint
+.PHONY: help demo build test race sim e2e chaos bench fuzz lint
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -32,6 +32,9 @@ sim: ## SCHEDULES=50000 seeded schedules of kills, zombies and a forgetful Redis
 
 e2e: ## real Kafka and Redis, killed and started again (needs java, mvn, redis-server, kcat)
 	go test -tags e2e -count=1 -p 1 -timeout 20m ./e2e/... ./pkg/redis
+
+chaos: ## five minutes of seeded faults over real processes, then all is judged (CHAOS="--for 1h --seed 7")
+	go run -tags e2e ./chaos $(CHAOS)
 
 bench: ## throughput against the bare copy, on real Kafka and Redis
 	go run -tags e2e ./bench
