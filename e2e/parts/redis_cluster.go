@@ -7,6 +7,7 @@ import (
 	"net"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -101,10 +102,10 @@ func (c *RedisCluster) MasterOf(ctx context.Context, key string) (*Redis, error)
 		at := ""
 		err := node.ask(ctx, func(ctx context.Context, r *redis.Client) error {
 			slot, err1 := r.ClusterKeySlot(ctx, key).Result()
-			ranges, err2 := r.ClusterSlots(ctx).Result()
-			for _, slots := range ranges {
-				if slots.Start <= int(slot) && int(slot) <= slots.End {
-					at = slots.Nodes[0].Addr
+			shards, err2 := r.ClusterShards(ctx).Result()
+			for _, shard := range shards {
+				if slices.ContainsFunc(shard.Slots, func(s redis.SlotRange) bool { return s.Start <= slot && slot <= s.End }) {
+					at = masterOf(shard)
 				}
 			}
 			return errors.Join(err1, err2)
@@ -115,6 +116,16 @@ func (c *RedisCluster) MasterOf(ctx context.Context, key string) (*Redis, error)
 		failed = errors.Join(failed, err)
 	}
 	return nil, failed
+}
+
+// masterOf is the address of a shard's master, "" where it has none that answers.
+func masterOf(shard redis.ClusterShard) string {
+	for _, node := range shard.Nodes {
+		if node.Role == "master" && node.Health == "online" {
+			return net.JoinHostPort(node.IP, strconv.FormatInt(node.Port, 10))
+		}
+	}
+	return ""
 }
 
 // ReplicaOf returns the replica of a node, as the node knows it.
