@@ -50,6 +50,7 @@ type world struct {
 	archive *archive
 	watch   *watch
 
+	waited     bool // timers were seen
 	closeParts func()
 	stopWatch  func()
 }
