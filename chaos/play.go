@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-
 	"lockstitch/chaos/faults"
 	"lockstitch/pkg/kafka"
 )
@@ -202,14 +200,4 @@ func (w *world) nothingWaits(ctx context.Context) (bool, error) {
 		}
 	}
 	return true, nil
-}
-
-// ends are how many offsets topics have, control records too.
-func (w *world) ends(ctx context.Context, topics ...string) (n int64, err error) {
-	ends, err := w.admin.ListEndOffsets(ctx, topics...)
-	if err = errors.Join(err, ends.Error()); err != nil {
-		return 0, err
-	}
-	ends.Each(func(o kadm.ListedOffset) { n += o.Offset })
-	return n, nil
 }
