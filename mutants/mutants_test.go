@@ -78,8 +78,12 @@ var mutants = map[string]mutant{
 		nil, simulator("5000"),
 	},
 	"a page is read where the state is ours": {
-		"pkg/engine/snapshot.go", "	if before != o.pos || after != o.pos {\n		return errAgain\n	}\n	for _, kv", "	for _, kv",
+		"pkg/engine/snapshot.go", "	if before != o.pos || after != o.pos {\n		return errAgain\n	}\n	for _, kv", "	_, _ = before, after\n	for _, kv",
 		nil, simulator("20000"),
+	},
+	"timers are read where the state is taken over": {
+		"pkg/engine/owner.go", "	if before != head.Position || after != head.Position {\n		return errAgain\n	}\n	waiting", "	_, _ = before, after\n	waiting",
+		nil, []string{"./pkg/engine", "-run", "^TestOwnerReadsTimersOfItsHead$"},
 	},
 	"a torn snapshot counts for nothing": {
 		"pkg/engine/restore.go", "	return whole, err\n", "	for _, s := range begun {\n		whole = append(whole, s.Whole)\n	}\n	return whole, err\n",

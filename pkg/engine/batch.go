@@ -206,7 +206,7 @@ func (o *Owner) remember(ctx context.Context) error {
 	for _, k := range timers {
 		d.Timers = append(d.Timers, TimerChange{Key: k.String(), Timer: o.part.Timer(k)})
 	}
-	moved, err := o.state.Swap(ctx, o.p, d)
+	moved, err := o.swap(ctx, d)
 	if err != nil {
 		return err
 	}
@@ -217,6 +217,20 @@ func (o *Owner) remember(ctx context.Context) error {
 	o.part.Settle()
 	o.part.Drop(o.opt.Cache)
 	return nil
+}
+
+// swap asks until there is an answer. The batch is published: starting over would
+// publish it once more for each time that Redis is full, read-only or silent.
+func (o *Owner) swap(ctx context.Context, d Delta) (moved bool, err error) {
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		if moved, err = o.state.Swap(ctx, o.p, d); err == nil || ctx.Err() != nil {
+			return moved, err
+		}
+		o.opt.Observe.Trouble(o.p, err)
+		if o.opt.Wait(ctx, wait) != nil {
+			return false, err
+		}
+	}
 }
 
 // commit commits what is remembered, where that is more than was committed.

@@ -132,14 +132,16 @@ func (o *Owner) Run(ctx context.Context) error {
 	for wait := time.Duration(0); ; {
 		before := o.pos
 		err := o.own(ctx)
+		refused := errors.Is(err, errAgain)
+		if refused {
+			o.opt.Observe.Refused(o.p) // also where the partition is lost by now: one that was paused tells
+		}
 		switch {
 		case ctx.Err() != nil, errors.Is(err, ErrLost):
 			return nil
 		case final(err):
 			return fmt.Errorf("journal partition %d: %w", o.p, err)
-		case errors.Is(err, errAgain):
-			o.opt.Observe.Refused(o.p)
-		default:
+		case !refused:
 			o.opt.Observe.Trouble(o.p, err)
 		}
 		if o.pos != before {
@@ -241,9 +243,12 @@ func (o *Owner) takeOver(ctx context.Context) error {
 			return err
 		}
 	}
-	timers, err := o.state.Timers(ctx, o.p, head.Generation)
+	timers, before, after, err := o.state.Timers(ctx, o.p, head.Generation)
 	if err != nil {
 		return err
+	}
+	if before != head.Position || after != head.Position {
+		return errAgain
 	}
 	waiting := make(map[stitch.Key]stitch.Timer, len(timers))
 	for k, t := range timers {

@@ -24,6 +24,7 @@ type heard struct {
 	unreadable []int64
 	troubles   []error
 	outcomes   int
+	refused    int
 }
 
 func (h *heard) TookOver(_ int32, from, silent int64) {
@@ -37,7 +38,7 @@ func (h *heard) Snapshot(int32, engine.Copied)                 {}
 func (h *heard) Rebuilding(_ int32, reason string, _, _ int64) { h.rebuilt = append(h.rebuilt, reason) }
 
 func (h *heard) Folded(_ int32, b engine.Batch)   { h.outcomes += len(b.Outputs) }
-func (h *heard) Refused(int32)                    {}
+func (h *heard) Refused(int32)                    { h.refused++ }
 func (h *heard) Trouble(_ int32, err error)       { h.troubles = append(h.troubles, err) }
 func (h *heard) Unreadable(_ int32, offset int64) { h.unreadable = append(h.unreadable, offset) }
 
@@ -232,5 +233,107 @@ func TestOwnerCatchesUp(t *testing.T) {
 	}
 	if s.sink() != 3 {
 		t.Errorf("%d sink records, want 3", s.sink())
+	}
+}
+
+// full is a state that refuses to write for a while, as Redis does without memory.
+type full struct {
+	engine.State
+	refuses int
+	ends    func() // called with the last refusal, where it isn't nil
+}
+
+func (f *full) Swap(ctx context.Context, p int32, d engine.Delta) (bool, error) {
+	if f.refuses--; f.refuses >= 0 {
+		return false, errors.New("redis: OOM")
+	}
+	if f.ends != nil {
+		f.ends()
+	}
+	return f.State.Swap(ctx, p, d)
+}
+
+// While the state refuses to write, the batch that is out stays out once.
+func TestOwnerPublishesOnceWhileRedisIsFull(t *testing.T) {
+	s := newSetting()
+	s.post(0)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	o := engine.NewOwner(0, quiet{s.journal.Log(0), cancel}, &full{State: s.state, refuses: 7}, nil, nil, engine.Options{
+		Environment: "test", Rules: stitch.DefaultRules(), Batch: 10, Cache: 10, Tick: time.Hour, Nonce: "n",
+		Now: time.Now, Observe: &s.heard, Wait: func(context.Context, time.Duration) error { return nil },
+	})
+	if err := o.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if s.sink() != 1 || len(s.heard.troubles) != 7 {
+		t.Errorf("%d sink records after %d refusals, want 1 after 7", s.sink(), len(s.heard.troubles))
+	}
+}
+
+// A compare-and-set that is refused counts, also where the partition was lost while
+// it was under way: a process that was paused wakes so.
+func TestRefusalOfALostPartitionCounts(t *testing.T) {
+	s := newSetting()
+	s.post(0)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	stolen := &full{State: s.state}
+	stolen.ends = func() {
+		stolen.ends = nil
+		if err := s.own(t); err != nil { // the new owner does the batch, and one more
+			t.Error(err)
+		}
+		s.post(1)
+		if err := s.own(t); err != nil {
+			t.Error(err)
+		}
+		cancel()
+	}
+	o := engine.NewOwner(0, s.journal.Log(0), stolen, nil, nil, engine.Options{
+		Environment: "test", Rules: stitch.DefaultRules(), Batch: 10, Cache: 10, Tick: time.Hour, Nonce: "m",
+		Now: time.Now, Observe: &s.heard, Wait: func(context.Context, time.Duration) error { return errQuiet },
+	})
+	if err := o.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if s.heard.refused != 1 {
+		t.Errorf("%d refusals were counted, want 1", s.heard.refused)
+	}
+}
+
+// moving is a state that another owner moves on between the reading of the head
+// and of the timers, and that loses it again at once, as a failover may.
+type moving struct {
+	engine.State
+	moved bool
+}
+
+func (m *moving) Timers(ctx context.Context, p int32, gen string) (map[string]stitch.Timer, engine.Position, engine.Position, error) {
+	timers, before, after, err := m.State.Timers(ctx, p, gen)
+	if !m.moved {
+		m.moved = true
+		before.Applied++
+		after.Applied++
+	}
+	return timers, before, after, err
+}
+
+// Timers of another moment than the head's are not taken over: a later
+// compare-and-set would succeed where the state has fallen back meanwhile.
+func TestOwnerReadsTimersOfItsHead(t *testing.T) {
+	s := newSetting()
+	s.post(0)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	o := engine.NewOwner(0, quiet{s.journal.Log(0), cancel}, &moving{State: s.state}, nil, nil, engine.Options{
+		Environment: "test", Rules: stitch.DefaultRules(), Batch: 10, Cache: 10, Tick: time.Hour, Nonce: "n",
+		Now: time.Now, Observe: &s.heard, Wait: func(context.Context, time.Duration) error { return nil },
+	})
+	if err := o.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if s.heard.refused != 1 || s.sink() != 1 {
+		t.Errorf("refused %d times, %d sink records; want 1 and 1", s.heard.refused, s.sink())
 	}
 }

@@ -24,8 +24,9 @@ var (
 type State interface {
 	// Head returns the partition's head, or ok=false where there is none.
 	Head(ctx context.Context, p int32) (h Head, ok bool, err error)
-	// Timers returns all of the partition's timers in generation gen: entity key → timer.
-	Timers(ctx context.Context, p int32, gen string) (map[string]stitch.Timer, error)
+	// Timers returns all of the partition's timers in generation gen, entity key →
+	// timer, and before and after as Read does.
+	Timers(ctx context.Context, p int32, gen string) (timers map[string]stitch.Timer, before, after Position, err error)
 	// Read returns the values of keys (nil for absent) in generation gen, and the
 	// head's Applied and Generation as they stood in the same atomic moment or, over
 	// several calls, before the first and after the last read.

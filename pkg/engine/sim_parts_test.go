@@ -172,15 +172,21 @@ type simRedis struct {
 func (s simRedis) Head(_ context.Context, p int32) (Head, bool, error) {
 	s.a.at("head")
 	h := s.now(p)
+	s.a.head = h.head.Position
 	return h.head, h.ok, nil
 }
 
-func (s simRedis) Timers(_ context.Context, p int32, gen string) (map[string]stitch.Timer, error) {
+func (s simRedis) Timers(_ context.Context, p int32, gen string) (timers map[string]stitch.Timer, before, after Position, err error) {
 	s.a.at("timers")
-	if h := s.now(p); h.head.Generation == gen {
-		return maps.Clone(h.timers), nil
+	h := s.now(p)
+	if h.head.Generation == gen {
+		timers = maps.Clone(h.timers)
 	}
-	return nil, nil
+	at := h.head.Position
+	if at != s.a.head && at.Generation == s.a.head.Generation && s.w.late {
+		s.lose(p, 1) // the worst moment
+	}
+	return timers, at, at, nil
 }
 
 func (s simRedis) Read(_ context.Context, p int32, gen string, keys []string) ([][]byte, Position, Position, error) {
@@ -286,6 +292,9 @@ func (s simSources) Ends(context.Context) (Ends, error) {
 	e := Ends{"s": {}}
 	for i, recs := range s.w.kafka.sources {
 		e["s"][int32(i)] = int64(min(len(recs), s.w.arrived[i]))
+	}
+	if s.w.late && s.w.arrived[simServer] < len(s.w.kafka.sources[simServer]) {
+		s.w.arrive(simServer) // the worst moment
 	}
 	return e, nil
 }

@@ -14,9 +14,13 @@ import (
 func simTraffic(rnd *rand.Rand) [][]wire.Record {
 	sources := make([][]wire.Record, 3)
 	var sent [3][][]byte
+	orders := rnd.IntN(4) == 0 // almost nothing else
 	for i := range 12 + rnd.IntN(20) {
 		s := rnd.IntN(3)
 		value := simEvent(rnd, s, i)
+		if orders && rnd.IntN(4) > 0 {
+			value = simPurchase(rnd, s, i)
+		}
 		if n := len(sent[s]); n > 0 && rnd.IntN(6) == 0 {
 			value = sent[s][rnd.IntN(n)] // the SDK sends it again
 		}
@@ -27,6 +31,12 @@ func simTraffic(rnd *rand.Rand) [][]wire.Record {
 		})
 	}
 	return sources
+}
+
+// simPurchase is one of many orders' copy that names somebody.
+func simPurchase(rnd *rand.Rand, s, i int) []byte {
+	return fmt.Appendf(nil, `{"messageId":"m%d-%d","type":"track","event":"order_completed","userId":"c%d","timestamp":"2027-01-15T07:40:00Z","properties":{"order_id":"p%d"}}`,
+		s, i, rnd.IntN(4), rnd.IntN(8))
 }
 
 func simEvent(rnd *rand.Rand, s, i int) []byte {

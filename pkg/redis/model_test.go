@@ -94,6 +94,8 @@ type seen struct {
 	Head   engine.Head
 	OK     bool
 	Timers map[string]stitch.Timer
+	At     engine.Position // of the timers
+	AtEnd  engine.Position
 	Values [][]byte
 	Before engine.Position
 	After  engine.Position
@@ -103,7 +105,7 @@ type seen struct {
 func (m *model) seen(t *rapid.T, s engine.State) (v seen) {
 	var e1, e2, e3 error
 	v.Head, v.OK, e1 = s.Head(t.Context(), m.p)
-	v.Timers, e2 = s.Timers(t.Context(), m.p, v.Head.Generation)
+	v.Timers, v.At, v.AtEnd, e2 = s.Timers(t.Context(), m.p, v.Head.Generation)
 	v.Values, v.Before, v.After, e3 = s.Read(t.Context(), m.p, v.Head.Generation, keysOf)
 	v.Errors = []error{e1, e2, e3}
 	return v

@@ -116,7 +116,7 @@ func unchanged(t *testing.T, s *State, want engine.Position) {
 	if err != nil || before != want || after != want || string(values[0]) != "c:a0" || values[1] != nil {
 		t.Fatalf("read %q at %v, %v: %v", values, before, after, err)
 	}
-	timers, err := s.Timers(t.Context(), 0, "g")
+	timers, _, _, err := s.Timers(t.Context(), 0, "g")
 	if err != nil || len(timers) != 1 || timers["f:o"].At != 1 {
 		t.Fatalf("timers %v, %v", timers, err)
 	}

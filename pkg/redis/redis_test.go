@@ -293,7 +293,7 @@ func TestDamaged(t *testing.T) {
 	s := open(t, embedded(m))
 	for _, text := range []string{"", "1", ":1", "x:1", "1:x", "1:256", "1:1:1"} {
 		m.HSet(s.keys.timers(0, "g"), "f:o", text)
-		if timers, err := s.Timers(t.Context(), 0, "g"); !errors.Is(err, ErrDamaged) {
+		if timers, _, _, err := s.Timers(t.Context(), 0, "g"); !errors.Is(err, ErrDamaged) {
 			t.Errorf("timer %q: %v, %v", text, timers, err)
 		}
 	}

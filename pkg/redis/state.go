@@ -63,21 +63,20 @@ func damaged(what string) error {
 	return fmt.Errorf("%w: %s: delete the partition's head (the key ends in :head), and the state is rebuilt from the journal", ErrDamaged, what)
 }
 
-// Timers implements engine.State.
-func (s *State) Timers(ctx context.Context, p int32, gen string) (map[string]stitch.Timer, error) {
-	texts, err := s.client.HGetAll(ctx, s.keys.timers(p, gen)).Result()
-	if err != nil {
-		return nil, s.failedIn("reading timers", p, err)
-	}
-	timers := make(map[string]stitch.Timer, len(texts))
+// Timers implements engine.State, as Read does.
+func (s *State) Timers(ctx context.Context, p int32, gen string) (timers map[string]stitch.Timer, before, after engine.Position, err error) {
+	var texts map[string]string
+	before, after, err = s.between(ctx, p, func(pipe goredis.Pipeliner) (collect func()) {
+		reply := pipe.HGetAll(ctx, s.keys.timers(p, gen))
+		return func() { texts = reply.Val() }
+	})
+	timers = make(map[string]stitch.Timer, len(texts))
 	for key, text := range texts {
-		t, err := parseTimer(text)
-		if err != nil {
-			return nil, s.failedIn("reading timers", p, err)
-		}
+		t, bad := parseTimer(text)
+		err = errors.Join(err, bad)
 		timers[key] = t
 	}
-	return timers, nil
+	return timers, before, after, s.failedIn("reading timers", p, err)
 }
 
 func formatTimer(t stitch.Timer) string {

@@ -151,9 +151,13 @@ func (t *stateTest) wantIn(p int32, gen string, pos engine.Position, values map[
 
 func (t *stateTest) wantTimers(p int32, gen string, want map[string]stitch.Timer) {
 	t.Helper()
-	got, err := t.s.Timers(t.ctx, p, gen)
+	got, before, after, err := t.s.Timers(t.ctx, p, gen)
 	if err != nil {
 		t.Fatal(err)
+	}
+	head, _, err := t.s.Head(t.ctx, p)
+	if err != nil || before != head.Position || after != head.Position {
+		t.Fatalf("timers at %v and %v, the head is at %v, %v", before, after, head.Position, err)
 	}
 	t.same("timers", want, got, cmpopts.EquateEmpty())
 }

@@ -83,7 +83,7 @@ func testGenerationsRemoved(t *stateTest) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		timers, err := t.s.Timers(t.ctx, 0, gen)
+		timers, _, _, err := t.s.Timers(t.ctx, 0, gen)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,7 +16,7 @@ func testCancelled(t *stateTest) {
 	cancel()
 	calls := map[string]func() error{
 		"Head":   func() error { _, _, err := t.s.Head(ctx, 0); return err },
-		"Timers": func() error { _, err := t.s.Timers(ctx, 0, gen); return err },
+		"Timers": func() error { _, _, _, err := t.s.Timers(ctx, 0, gen); return err },
 		"Read":   func() error { _, _, _, err := t.s.Read(ctx, 0, gen, []string{"c:a"}); return err },
 		"Page":   func() error { _, _, _, err := t.s.Page(ctx, 0, gen, 0, engine.Pages); return err },
 		"Swap":   func() error { _, err := t.s.Swap(ctx, 0, delta(10, 11, "c:new")); return err },

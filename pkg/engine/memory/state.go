@@ -84,16 +84,20 @@ func (s *State) Head(ctx context.Context, p int32) (engine.Head, bool, error) {
 }
 
 // Timers implements engine.State.
-func (s *State) Timers(ctx context.Context, p int32, gen string) (map[string]stitch.Timer, error) {
+func (s *State) Timers(ctx context.Context, p int32, gen string) (timers map[string]stitch.Timer, before, after engine.Position, err error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, before, after, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if part := s.generation(p, gen); part != nil {
-		return maps.Clone(part.timers), nil
+	if part := s.parts[p]; part != nil {
+		before = part.head.Position
 	}
-	return map[string]stitch.Timer{}, nil
+	timers = map[string]stitch.Timer{}
+	if part := s.generation(p, gen); part != nil {
+		timers = maps.Clone(part.timers)
+	}
+	return timers, before, before, nil
 }
 
 // Read implements engine.State; its one atomic moment makes before equal after.
