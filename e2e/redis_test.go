@@ -57,7 +57,7 @@ func TestRedisDiesAndForgets(t *testing.T) {
 	}
 	rebuilt := map[any]bool{}
 	for _, p := range []*process{first, second} {
-		for _, l := range p.logged("state of a journal partition is rebuilt: folding the journal again from its start, silently up to the commit") {
+		for _, l := range p.logged("state of a journal partition is rebuilt: folding the journal again, silently up to the commit") {
 			rebuilt[l["partition"]] = true
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"lockstitch/pkg/app"
@@ -60,7 +59,7 @@ func (c *cli) runAudit(cmd *cobra.Command, flags auditFlags) error {
 	if err != nil {
 		return err
 	}
-	progress, finish := c.auditProgress()
+	progress, finish := c.progress("auditing", "records")
 	opt.Progress = progress
 	report, err := app.Audit(cmd.Context(), cfg, opt)
 	finish()
@@ -151,32 +150,4 @@ func offsetsOf(text string) (o audit.Offsets, err error) {
 	}
 	o.To = last + 1
 	return o, nil
-}
-
-// slow is after how long a bar is drawn.
-const slow = 2 * time.Second
-
-// auditProgress draws a bar on a terminal, once it turns out to take long.
-func (c *cli) auditProgress() (progress func(done, total int64), finish func()) {
-	if !isTerminal(c.errs) {
-		return nil, func() {}
-	}
-	var bar *progressbar.ProgressBar
-	began := time.Now()
-	progress = func(done, total int64) {
-		if bar == nil && time.Since(began) < slow {
-			return
-		}
-		if bar == nil {
-			bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(c.errs), progressbar.OptionShowIts(),
-				progressbar.OptionSetItsString("records"), progressbar.OptionSetDescription("auditing"), progressbar.OptionClearOnFinish())
-		}
-		bar.ChangeMax64(max(total, done))
-		_ = bar.Set64(done)
-	}
-	return progress, func() {
-		if bar != nil {
-			_ = bar.Finish()
-		}
-	}
 }

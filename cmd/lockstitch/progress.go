@@ -6,6 +6,9 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
+// slow is after how long a bar is drawn.
+const slow = 2 * time.Second
+
 // progress draws a bar on a terminal, once what is done turns out to take long.
 func (c *cli) progress(doing, unit string) (progress func(done, total int64), finish func()) {
 	if !isTerminal(c.errs) {

@@ -52,7 +52,7 @@ func (m *Metrics) TookOver(p int32, from, silent int64) {
 // Rebuilding counts and logs a rebuild.
 func (m *Metrics) Rebuilding(p int32, reason string, from, silent int64) {
 	m.rebuilds.WithLabelValues(strings.ReplaceAll(reason, " ", "_")).Inc()
-	m.log.Warn("state of a journal partition is rebuilt, from a snapshot if from is above 0: folding the journal again, silently up to the commit",
+	m.log.Warn("state of a journal partition is rebuilt: folding the journal again, silently up to the commit",
 		"partition", p, "reason", reason, "from", from, "to", silent)
 }
 
