@@ -86,8 +86,8 @@ func (j *judging) audit(ctx context.Context) error {
 	return nil
 }
 
-// journalTopic stands for the journal in checksums, with the partition: it is part
-// of what a message says.
+// sumOfMessage is the checksum of a message in the journal, which belongs into one
+// partition.
 func sumOfMessage(p int32, value []byte) uint64 {
 	return ledger.Sum([]byte("journal"), strconv.AppendInt(nil, int64(p), 10), value)
 }

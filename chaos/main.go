@@ -123,7 +123,7 @@ func (w *world) play(ctx context.Context) (*result, error) {
 	if err := w.comeToRest(ctx, r); err != nil {
 		return r, err
 	}
-	w.stopAll(ctx)
+	w.stopAll()
 	return r, w.judge(ctx, r)
 }
 

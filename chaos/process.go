@@ -194,7 +194,7 @@ func (w *world) startAll() error {
 }
 
 // stopAll asks all to stop at once.
-func (w *world) stopAll(context.Context) {
+func (w *world) stopAll() {
 	var all sync.WaitGroup
 	for _, s := range w.slots {
 		all.Go(s.stop)

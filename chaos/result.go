@@ -95,7 +95,7 @@ func (r *result) print(out io.Writer, asJSON bool) error {
 		{"source records", r.Records}, {"journal records", r.JournalRecords},
 		{"sink, decisions, DLQ: records", r.OutputRecords}, {"  repeats, the same bytes", r.Doubled}, {"  repeats dropped", r.Outputs},
 		{"entities in the state", r.Entities},
-		{"take-overs", r.TakeOvers}, {"  silent catch-ups", r.SilentCatchUps}, {"  of journal records", r.SilentRecords},
+		{"take-overs", r.TakeOvers}, {"  silent catch-ups", r.SilentCatchUps}, {"  of journal records, as they began", r.SilentRecords},
 		{"rebuilds", r.Rebuilds}, {"  from a snapshot", r.FromSnapshots},
 		{"snapshots (as last asked)", r.Figures.Snapshots}, {"refused (as last asked)", r.Figures.Refused},
 		{"compared with a sequential fold", r.Different.Same}, {"  lost", r.Different.Lost}, {"  too many", r.Different.Extra}, {"  with other bytes", r.Different.Conflicts},
