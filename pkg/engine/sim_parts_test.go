@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -101,6 +102,17 @@ func (l *simLog) Read(_ context.Context, from int64, limit int) ([]Entry, error)
 	return slices.Clone(j[from:n]), nil
 }
 
+// errReply: something took effect, and its reply was lost.
+var errReply = errors.New("the reply was lost")
+
+// reply is what the caller hears of what took effect.
+func (w *world) reply() error {
+	if !w.peace && w.rnd.IntN(60) == 0 {
+		return errReply
+	}
+	return nil
+}
+
 // Publish writes one record after the other; the owner may die between any two,
 // and a paused one writes on when it wakes.
 func (l *simLog) Publish(_ context.Context, out []Published) error {
@@ -109,7 +121,7 @@ func (l *simLog) Publish(_ context.Context, out []Published) error {
 		l.w.kafka.write(r, l.below(r))
 	}
 	l.a.at("published")
-	return nil
+	return l.w.reply()
 }
 
 // below: the record's cause was committed before this owner took over, so it is
@@ -129,7 +141,7 @@ func (l *simLog) below(r Published) bool {
 func (l *simLog) Append(_ context.Context, value []byte) error {
 	l.a.at("append")
 	l.w.kafka.append(l.p, value)
-	return nil
+	return l.w.reply()
 }
 
 func (l *simLog) Commit(_ context.Context, next int64) error {
@@ -139,7 +151,7 @@ func (l *simLog) Commit(_ context.Context, next int64) error {
 	}
 	l.w.kafka.commits[l.p] = next
 	l.a.at("committing")
-	return nil
+	return l.w.reply()
 }
 
 // simState is Redis: every state a partition ever had, so that it can lose some.
@@ -236,7 +248,7 @@ func (s simRedis) Swap(_ context.Context, p int32, d Delta) (bool, error) {
 	}
 	s.past[p] = append(s.past[p], next)
 	s.a.at("swapped")
-	return true, nil
+	return true, s.w.reply()
 }
 
 func (s simRedis) Begin(_ context.Context, p int32, old Position, h Head) (bool, error) {
@@ -245,7 +257,7 @@ func (s simRedis) Begin(_ context.Context, p int32, old Position, h Head) (bool,
 		return false, nil
 	}
 	s.past[p] = append(s.past[p], simHead{head: h, ok: true, data: map[string]string{}, timers: map[string]stitch.Timer{}})
-	return true, nil
+	return true, s.w.reply()
 }
 
 func (s simRedis) Promote(context.Context, int32, Position, int, int, []byte) (bool, error) {
@@ -267,7 +279,7 @@ func (s simCopies) Write(_ context.Context, p int32, records [][]byte) error {
 		s.w.kafka.copies[p] = append(s.w.kafka.copies[p], r)
 	}
 	s.a.at("copied")
-	return nil
+	return s.w.reply()
 }
 
 func (s simCopies) Scan(_ context.Context, p int32, from int64, f func(int64, []byte) error) error {

@@ -11,11 +11,11 @@ import (
 
 // simTraffic is a few people on a few devices: logins, shared devices, logouts,
 // captures, merges in chains and circles, orders in both copies, re-sends.
-func simTraffic(rnd *rand.Rand) [][]wire.Record {
+func simTraffic(rnd *rand.Rand, limit int) [][]wire.Record {
 	sources := make([][]wire.Record, 3)
 	var sent [3][][]byte
 	orders := rnd.IntN(4) == 0 // almost nothing else
-	for i := range 12 + rnd.IntN(20) {
+	for i := range min(12+rnd.IntN(20), limit) {
 		s := rnd.IntN(3)
 		value := simEvent(rnd, s, i)
 		if orders && rnd.IntN(4) > 0 {
