@@ -36,11 +36,10 @@ func (w *world) cut(ctx context.Context, p int32) error {
 	if err != nil {
 		return err
 	}
-	whole, err := engine.Wholes(ctx, w.parts.Snapshots, p)
+	newest, ok, err := engine.Find(ctx, w.parts.Snapshots, p, engine.Fits(stitch.Logic, w.cfg.Environment, topicID, start, end))
 	if err != nil {
 		return err
 	}
-	newest, ok := engine.Newest(whole, engine.Fits(stitch.Logic, w.cfg.Environment, topicID, start, end))
 	if !ok {
 		say("          journal partition %d has no snapshot yet and isn't cut", p)
 		return nil

@@ -354,9 +354,7 @@ func (o *Owner) newest(ctx context.Context, at span, topicID string) (w Whole, o
 	if o.snapshots == nil || at.end == 0 {
 		return w, false, nil
 	}
-	whole, err := Wholes(ctx, o.snapshots, o.p)
-	w, ok = Newest(whole, Fits(o.opt.Logic, o.opt.Environment, topicID, at.start, at.end))
-	return w, ok, err
+	return Find(ctx, o.snapshots, o.p, Fits(o.opt.Logic, o.opt.Environment, topicID, at.start, at.end))
 }
 
 // recheck compares, in an idle moment, where the state stands with where we

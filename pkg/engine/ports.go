@@ -95,6 +95,8 @@ type Snapshots interface {
 	// Write appends records to the log of partition p, in order, and returns when
 	// all are acknowledged.
 	Write(ctx context.Context, p int32, records [][]byte) error
+	// Bounds returns the offsets that the log holds, [start, end).
+	Bounds(ctx context.Context, p int32) (start, end int64, err error)
 	// Scan calls f for the records of partition p from offset from on, in order, up
 	// to the end as it stood at the call. f's error ends it.
 	Scan(ctx context.Context, p int32, from int64, f func(offset int64, record []byte) error) error

@@ -21,16 +21,61 @@ type Whole struct {
 	Parts int64
 }
 
-// Wholes returns partition p's whole snapshots in the order of their ends. What
-// is torn, damaged, or of another program is passed over.
-func Wholes(ctx context.Context, snapshots Snapshots, p int32) ([]Whole, error) {
+// Find returns the whole snapshot of the highest offset among those that fit; ok
+// is false where there is none. It looks from the end backwards, as far as it has
+// to: there may be hundreds of snapshots, each as large as the state.
+func Find(ctx context.Context, snapshots Snapshots, p int32, fits func(stitch.Meta) bool) (w Whole, ok bool, err error) {
+	start, end, err := snapshots.Bounds(ctx, p)
+	if err != nil || start >= end {
+		return w, false, err
+	}
+	for n := int64(64); ; n *= 4 {
+		from := max(start, end-n)
+		whole, err := wholes(ctx, snapshots, p, from)
+		if err != nil {
+			return w, false, err
+		}
+		for _, s := range whole {
+			if fits(s.Meta) && (!ok || s.Meta.Applied > w.Meta.Applied) {
+				w, ok = s, true
+			}
+		}
+		if ok || from == start {
+			return w, ok, nil
+		}
+	}
+}
+
+// Ended returns the offset of the snapshot of partition p that ended last, 0 for
+// none: a quick look, which doesn't see whether its parts are there.
+func Ended(ctx context.Context, snapshots Snapshots, p int32) (at int64, err error) {
+	start, end, err := snapshots.Bounds(ctx, p)
+	for n := int64(16); err == nil && at == 0 && start < end; n *= 4 {
+		from := max(start, end-n)
+		err = snapshots.Scan(ctx, p, from, func(_ int64, record []byte) error {
+			var r wire.SnapshotRecord
+			if wire.UnmarshalState(record, &r) == nil && r.Kind == wire.SnapshotEnd {
+				at = r.At
+			}
+			return nil
+		})
+		if from == start {
+			break
+		}
+	}
+	return at, err
+}
+
+// wholes returns the whole snapshots that begin at or after from, in the order of
+// their ends. What is torn, damaged, or of another program is passed over.
+func wholes(ctx context.Context, snapshots Snapshots, p int32, from int64) ([]Whole, error) {
 	type open struct {
 		Whole
 		digest hash.Hash
 	}
 	var whole []Whole
 	begun := map[string]*open{}
-	err := snapshots.Scan(ctx, p, 0, func(offset int64, record []byte) error {
+	err := snapshots.Scan(ctx, p, from, func(offset int64, record []byte) error {
 		var r wire.SnapshotRecord
 		if err := wire.UnmarshalState(record, &r); err != nil {
 			return nil
@@ -55,17 +100,6 @@ func Wholes(ctx context.Context, snapshots Snapshots, p int32) ([]Whole, error) 
 		return nil
 	})
 	return whole, err
-}
-
-// Newest returns the whole snapshot of the highest offset among those that fit;
-// ok is false where there is none.
-func Newest(whole []Whole, fits func(stitch.Meta) bool) (w Whole, ok bool) {
-	for _, s := range whole {
-		if fits(s.Meta) && (!ok || s.Meta.Applied > w.Meta.Applied) {
-			w, ok = s, true
-		}
-	}
-	return w, ok
 }
 
 // Fits says of a snapshot whether a rebuild by a logic can begin with it, where the journal

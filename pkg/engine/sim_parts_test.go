@@ -282,6 +282,11 @@ func (s simCopies) Write(_ context.Context, p int32, records [][]byte) error {
 	return s.w.reply()
 }
 
+func (s simCopies) Bounds(_ context.Context, p int32) (int64, int64, error) {
+	s.a.at("ends of copies")
+	return 0, int64(len(s.w.kafka.copies[p])), nil
+}
+
 func (s simCopies) Scan(_ context.Context, p int32, from int64, f func(int64, []byte) error) error {
 	s.a.at("scan")
 	for i := int(from); i < len(s.w.kafka.copies[p]); i++ {

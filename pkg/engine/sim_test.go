@@ -292,11 +292,11 @@ func (w *world) fault() {
 // it, mostly, what Redis has.
 func (w *world) cut(p int32) {
 	a := &actor{yield: func(string) bool { return true }}
-	whole, err := Wholes(context.Background(), simCopies{w, a}, p)
+	s, ok, err := Find(context.Background(), simCopies{w, a}, p, func(stitch.Meta) bool { return true })
 	if err != nil {
 		panic(err)
 	}
-	if s, ok := Newest(whole, func(stitch.Meta) bool { return true }); ok {
+	if ok {
 		w.kafka.start[p] = s.Meta.Applied
 		if w.faults.IntN(3) > 0 {
 			w.state.lose(p, 1<<30)

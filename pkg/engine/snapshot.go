@@ -193,7 +193,7 @@ func (c *copying) flush() {
 
 func (c *copying) end() {
 	c.flush()
-	c.add(wire.SnapshotRecord{Kind: wire.SnapshotEnd, Parts: c.parts, Digest: c.digest.Sum(nil)})
+	c.add(wire.SnapshotRecord{Kind: wire.SnapshotEnd, At: c.at, Parts: c.parts, Digest: c.digest.Sum(nil)})
 }
 
 func (c *copying) add(r wire.SnapshotRecord) (record []byte) {

@@ -46,20 +46,23 @@ func (s *Snapshots) Write(ctx context.Context, p int32, records [][]byte) error 
 	return nil
 }
 
-// Scan implements engine.Snapshots.
-func (s *Snapshots) Scan(ctx context.Context, p int32, from int64, f func(offset int64, record []byte) error) error {
+// Bounds implements engine.Snapshots.
+func (s *Snapshots) Bounds(ctx context.Context, p int32) (start, end int64, err error) {
 	partition := map[string][]int32{s.topic: {p}}
 	starts, err := listOffsets(ctx, s.client, partition, startOffset)
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
 	ends, err := listOffsets(ctx, s.client, partition, endOffset)
-	if err != nil {
+	return starts[s.topic][p], ends[s.topic][p], err
+}
+
+// Scan implements engine.Snapshots.
+func (s *Snapshots) Scan(ctx context.Context, p int32, from int64, f func(offset int64, record []byte) error) error {
+	start, end, err := s.Bounds(ctx, p)
+	at := max(from, start)
+	if err != nil || at >= end {
 		return err
-	}
-	at, end := max(from, starts[s.topic][p]), ends[s.topic][p]
-	if at >= end {
-		return nil
 	}
 	cl, err := s.conn.client(kgo.FetchMaxPartitionBytes(scanBytes), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{s.topic: {p: kgo.NewOffset().At(at)}}))
 	if err != nil {

@@ -47,11 +47,10 @@ func (parts Parts) Rebuild(ctx context.Context, p int32) (from, to int64, err er
 	if to, err = parts.Journal.Committed(ctx, p); err != nil {
 		return 0, 0, err
 	}
-	whole, err := engine.Wholes(ctx, parts.Snapshots, p)
+	w, ok, err := engine.Find(ctx, parts.Snapshots, p, engine.Fits(stitch.Logic, parts.Environment, topicID, start, end))
 	if err != nil {
 		return 0, 0, err
 	}
-	w, ok := engine.Newest(whole, engine.Fits(stitch.Logic, parts.Environment, topicID, start, end))
 	if !ok && start > 0 {
 		return 0, 0, fmt.Errorf("journal partition %d: the journal begins at %d and no whole snapshot reaches into it: "+
 			"the state in Redis is all there is, and stays", p, start)

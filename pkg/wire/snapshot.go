@@ -13,7 +13,8 @@ type SnapshotRecord struct {
 	// Of a part. An entity may stand in several, as the same bytes.
 	Entities []SnapshotEntity `cbor:"4,keyasint,omitempty"`
 
-	// Of an end.
+	// Of an end. At is the snapshot's offset, for who looks only at ends.
+	At     int64  `cbor:"7,keyasint,omitempty"`
 	Parts  int64  `cbor:"5,keyasint,omitempty"`
 	Digest []byte `cbor:"6,keyasint,omitempty"` // SHA-256 of the parts' records, one after the other
 }

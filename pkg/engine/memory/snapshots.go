@@ -28,6 +28,13 @@ func (s *Snapshots) Write(ctx context.Context, p int32, records [][]byte) error 
 	return ctx.Err()
 }
 
+// Bounds implements engine.Snapshots.
+func (s *Snapshots) Bounds(_ context.Context, p int32) (start, end int64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return 0, int64(len(s.logs[p])), nil
+}
+
 // Scan implements engine.Snapshots.
 func (s *Snapshots) Scan(_ context.Context, p int32, from int64, f func(offset int64, record []byte) error) error {
 	s.mu.Lock()
