@@ -29,7 +29,6 @@ func (w *world) judge(ctx context.Context, r *result) error {
 		what string
 		do   func(context.Context) error
 	}{
-		{"what the processes said", func(context.Context) error { return w.logged(r) }},
 		{"audit", j.audit},
 		{"reading journal and outputs", j.read},
 		{"ingest again", j.ingest},

@@ -101,6 +101,9 @@ func run(ctx context.Context, o options) (err error) {
 		w.wrong.add("it couldn't be played to its end: %v", err)
 	}
 	w.watch.tell(r)
+	if err := w.logged(r); err != nil {
+		return err
+	}
 	r.Violations = w.wrong.all()
 	if err := r.print(os.Stdout, o.json); err != nil {
 		return err
