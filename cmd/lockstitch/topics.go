@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"lockstitch/pkg/app"
+	"lockstitch/pkg/config"
 	"lockstitch/pkg/topicadmin"
 	"lockstitch/topics"
 )
@@ -24,7 +27,7 @@ data, or would change the journal's partitions under live state, is refused.`,
 }
 
 // withTopics runs f with a connection to the configured cluster.
-func (c *cli) withTopics(f func(s *topicadmin.Session, groups []string) error) error {
+func (c *cli) withTopics(f func(s *topicadmin.Session, cfg *config.Config) error) error {
 	cfg, err := c.loadRemote()
 	if err != nil {
 		return err
@@ -34,7 +37,14 @@ func (c *cli) withTopics(f func(s *topicadmin.Session, groups []string) error) e
 		return usageError{err}
 	}
 	defer s.Close()
-	return f(s, app.AllGroups(cfg))
+	return f(s, cfg)
+}
+
+// missing says whether a topic isn't there: then nothing can be said of its records.
+func missing(findings []topicadmin.Finding) bool {
+	return slices.ContainsFunc(findings, func(f topicadmin.Finding) bool {
+		return f.Code == topicadmin.Missing || f.Code == topicadmin.Access
+	})
 }
 
 func (c *cli) topicsPlan() *cobra.Command {
@@ -43,8 +53,8 @@ func (c *cli) topicsPlan() *cobra.Command {
 		Use: "plan", Short: "Show what apply would change (exit code 1 where something is refused)", Args: noArgs,
 		Example: "  lockstitch topics plan --config lockstitch.yaml",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.withTopics(func(s *topicadmin.Session, groups []string) error {
-				changes, err := s.Plan(cmd.Context(), groups...)
+			return c.withTopics(func(s *topicadmin.Session, cfg *config.Config) error {
+				changes, err := s.Plan(cmd.Context(), app.AllGroups(cfg)...)
 				if err != nil {
 					return err
 				}
@@ -68,8 +78,8 @@ func (c *cli) topicsApply() *cobra.Command {
 		Use: "apply", Short: "Make the topics as they should be; all or nothing", Args: noArgs,
 		Example: "  lockstitch topics apply --config lockstitch.yaml",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.withTopics(func(s *topicadmin.Session, groups []string) error {
-				changes, err := s.Plan(cmd.Context(), groups...)
+			return c.withTopics(func(s *topicadmin.Session, cfg *config.Config) error {
+				changes, err := s.Plan(cmd.Context(), app.AllGroups(cfg)...)
 				if err != nil {
 					return err
 				}
@@ -83,13 +93,20 @@ func (c *cli) topicsApply() *cobra.Command {
 func (c *cli) topicsCheck() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "check", Short: "Look at what runs: retention, sizes, append time, access (exit code 1 on an error)", Args: noArgs,
+		Use: "check", Short: "Look at what runs: retention, sizes, append time, access, snapshots (exit code 1 on an error)", Args: noArgs,
 		Example: "  lockstitch topics check --config lockstitch.yaml --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.withTopics(func(s *topicadmin.Session, _ []string) error {
+			return c.withTopics(func(s *topicadmin.Session, cfg *config.Config) error {
 				findings, err := s.Check(cmd.Context())
 				if err != nil {
 					return err
+				}
+				if !missing(findings) {
+					more, err := app.SnapshotFindings(cmd.Context(), cfg, time.Now())
+					if err != nil {
+						return err
+					}
+					findings = append(findings, more...)
 				}
 				return c.tellFindings(findings, asJSON)
 			})

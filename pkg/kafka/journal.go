@@ -3,7 +3,10 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"lockstitch/pkg/engine"
@@ -62,6 +65,23 @@ func (r *JournalReader) Bounds(ctx context.Context, p int32) (start, end int64, 
 	}
 	ends, err := listOffsets(ctx, r.client, partition, endOffset)
 	return starts[r.topic][p], ends[r.topic][p], facts.id, err
+}
+
+// Retention is how long the journal keeps records, 0 for ever or where the
+// configuration can't be read.
+func (r *JournalReader) Retention(ctx context.Context) (time.Duration, error) {
+	found, err := kadm.NewClient(r.client).DescribeTopicConfigs(ctx, r.topic)
+	if err != nil {
+		return 0, fmt.Errorf("kafka: configuration of topic %s: %w", r.topic, err)
+	}
+	for _, topic := range found {
+		for _, c := range topic.Configs {
+			if ms, err := strconv.ParseInt(c.MaybeValue(), 10, 64); c.Key == "retention.ms" && err == nil && ms > 0 {
+				return time.Duration(ms) * time.Millisecond, nil
+			}
+		}
+	}
+	return 0, nil
 }
 
 // Committed is the offset that the processors have committed, -1 for none.

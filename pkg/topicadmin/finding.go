@@ -28,6 +28,7 @@ const (
 	Config            Code = "config"              // any other configuration
 	Transactions      Code = "transactions"        // a source is written in transactions and not read so
 	Unreadable        Code = "unreadable"          // its records can't be looked at
+	Snapshots         Code = "snapshots"           // a lost state couldn't be rebuilt, or soon can't
 )
 
 // Finding is one thing that is not as it should be.
