@@ -23,12 +23,16 @@ const answerTimeout = 2 * requestTimeout
 
 var errSilent = errors.New("the broker doesn't answer")
 
-func dialAnswering(ctx context.Context, network, address string) (net.Conn, error) {
-	c, err := new(net.Dialer).DialContext(ctx, network, address)
+func (c Conn) dialAnswering(ctx context.Context, network, address string) (net.Conn, error) {
+	dial := c.dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	conn, err := dial(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	return &answering{Conn: c, timeout: answerTimeout}, nil
+	return &answering{Conn: conn, timeout: answerTimeout}, nil
 }
 
 // SetDeadline is SetReadDeadline, for writes too.

@@ -18,7 +18,7 @@ func TestBrokerThatHangsIsGivenUp(t *testing.T) {
 	}
 	defer hangs.Close()
 	dialer := &kafkago.Dialer{DialFunc: func(ctx context.Context, network, address string) (net.Conn, error) {
-		c, err := dialAnswering(ctx, network, address)
+		c, err := Conn{}.dialAnswering(ctx, network, address)
 		if err == nil {
 			c.(*answering).timeout = 50 * time.Millisecond
 		}

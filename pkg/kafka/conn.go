@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -97,7 +98,11 @@ type Conn struct {
 	ClientID string   // shown in brokers' logs and quotas; "" for lockstitch
 	Security Security
 	Logger   *slog.Logger // hears the clients' warnings; nil for slog.Default
+
+	dial dialFunc // of tests without a network; nil for net.Dialer
 }
+
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
 // How long a broker that hangs is waited for. It lets clients connect for a while,
 // and says nothing: that the others have put it out, only their metadata tell.
@@ -148,7 +153,9 @@ func (c Conn) client(opts ...kgo.Opt) (*kgo.Client, error) {
 		kgo.MetadataMaxAge(metadataAge),
 		kgo.WithLogger(franzLogger{c.logger()}),
 	}
-	if c.Security.TLS != nil {
+	if c.dial != nil {
+		all = append(all, kgo.Dialer(c.dial))
+	} else if c.Security.TLS != nil {
 		all = append(all, kgo.DialTLSConfig(c.Security.TLS.Clone()))
 	}
 	if m := c.Security.franz(); m != nil {
@@ -168,7 +175,7 @@ func (c Conn) Dialer() (*kafkago.Dialer, error) {
 		return nil, err
 	}
 	return &kafkago.Dialer{
-		ClientID: c.id(), Timeout: dialTimeout, DualStack: true, DialFunc: dialAnswering,
+		ClientID: c.id(), Timeout: dialTimeout, DualStack: true, DialFunc: c.dialAnswering,
 		TLS: c.Security.TLS.Clone(), SASLMechanism: m,
 	}, nil
 }
@@ -180,7 +187,7 @@ func (c Conn) Transport() (*kafkago.Transport, error) {
 		return nil, err
 	}
 	return &kafkago.Transport{
-		ClientID: c.id(), DialTimeout: dialTimeout,
+		ClientID: c.id(), DialTimeout: dialTimeout, Dial: c.dial,
 		TLS: c.Security.TLS.Clone(), SASL: m,
 	}, nil
 }
