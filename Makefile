@@ -6,13 +6,13 @@ SHELL       = bash
 LINT     = go tool -modfile=tools/go.mod golangci-lint
 FUZZTIME = 10s
 
-SCHEDULES = 50000
+SCHEDULES = 100000
 
-.PHONY: help demo build test race sim e2e chaos bench fuzz lint
+.PHONY: help demo build test race sim e2e chaos bench mutants fuzz lint
 .DEFAULT_GOAL := help
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-6s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-7s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## the whole pipeline on this machine, no Kafka and no Redis needed
 	go run ./cmd/lockstitch demo
@@ -27,17 +27,20 @@ race: ## the same under the race detector, as CI runs them
 	go test -race -timeout 15m ./...
 
 # -p 1: each package has brokers of its own, and they would starve each other.
-sim: ## SCHEDULES=50000 seeded schedules of kills, zombies and a forgetful Redis
-	go test -count=1 -timeout 15m ./pkg/engine -run '^TestSimulator$$' -v -sim.schedules $(SCHEDULES)
+sim: ## SCHEDULES=100000 seeded schedules of kills, zombies and a forgetful Redis
+	go test -count=1 -timeout 3h ./pkg/engine -run '^TestSimulator$$' -v -sim.schedules $(SCHEDULES)
 
 e2e: ## real Kafka and Redis, killed and started again (needs java, mvn, redis-server, kcat)
-	go test -tags e2e -count=1 -p 1 -timeout 20m ./e2e/... ./pkg/redis
+	go test -tags e2e -count=1 -p 1 -timeout 35m ./e2e/... ./pkg/redis
 
 chaos: ## five minutes of seeded faults over real processes, then all is judged (CHAOS="--for 1h --seed 7")
 	go run -tags e2e ./chaos $(CHAOS)
 
 bench: ## throughput against the bare copy, on real Kafka and Redis
 	go run -tags e2e ./bench
+
+mutants: ## take each safeguard away: a test has to fail (some minutes)
+	go test -tags mutants -count=1 -timeout 60m -v ./mutants
 
 fuzz: ## every fuzz target, FUZZTIME=10s each
 	@targets=$$(go test -list '^Fuzz' ./... | awk '/^Fuzz/{f[n++]=$$1} /^ok/{for(i=0;i<n;i++)print $$2" "f[i]} !/^Fuzz/{n=0}'); \
