@@ -151,7 +151,7 @@ func (c Conn) client(opts ...kgo.Opt) (*kgo.Client, error) {
 		kgo.RequestTimeoutOverhead(requestTimeout),
 		kgo.MetadataMinAge(500 * time.Millisecond),
 		kgo.MetadataMaxAge(metadataAge),
-		kgo.WithLogger(franzLogger{c.logger()}),
+		kgo.WithLogger(newFranzLogger(c.logger())),
 	}
 	if c.dial != nil {
 		all = append(all, kgo.Dialer(c.dial))
@@ -201,18 +201,4 @@ func (c Conn) mechanism() (kafkagosasl.Mechanism, error) {
 		return nil, fmt.Errorf("kafka: SASL %s: %w", c.Security.Mechanism, err)
 	}
 	return m, nil
-}
-
-// franzLogger hands franz-go's warnings to slog. They name topics, partitions
-// and brokers, never what records hold.
-type franzLogger struct{ log *slog.Logger }
-
-func (l franzLogger) Level() kgo.LogLevel { return kgo.LogLevelWarn }
-
-func (l franzLogger) Log(level kgo.LogLevel, msg string, keyvals ...any) {
-	to := slog.LevelWarn
-	if level == kgo.LogLevelError {
-		to = slog.LevelError
-	}
-	l.log.Log(context.Background(), to, "kafka: "+msg, keyvals...)
 }
