@@ -49,6 +49,7 @@ type Options struct {
 	Now           func() time.Time
 	Wait          func(ctx context.Context, d time.Duration) error // after trouble; returns ctx's error
 	Observe       Observer
+	Go            func(f func()) // runs f beside the owner; nil for a goroutine
 }
 
 // Observer hears what happens; it decides nothing. Implementations are safe for
@@ -115,6 +116,9 @@ type Owner struct {
 // snapshots, which may be nil, a rebuild needs the journal from its start.
 func NewOwner(p int32, log Log, state State, snapshots Snapshots, sources Sources, opt Options) *Owner {
 	o := &Owner{p: p, log: log, state: state, snapshots: snapshots, sources: sources, opt: opt}
+	if o.opt.Go == nil {
+		o.opt.Go = func(f func()) { go f() }
+	}
 	if o.opt.Logic == 0 {
 		o.opt.Logic = stitch.Logic
 	}

@@ -105,7 +105,7 @@ func (w *world) spawnOwner(p int32) {
 	w.owner[p] = spawn(fmt.Sprint("owner ", p), func(a *actor) error {
 		var o *Owner
 		o = NewOwner(p, &simLog{w: w, a: a, p: p}, simRedis{w.state, a}, simCopies{w, a}, simSources{w, a}, Options{
-			SnapshotEvery: 20 * time.Millisecond, SnapshotRate: 1 << 30,
+			Go: func(f func()) { f() }, SnapshotEvery: 20 * time.Millisecond, SnapshotRate: 1 << 30,
 			Environment: "sim", Rules: simRules(), Batch: 8, Cache: w.rnd.IntN(6), Tick: 20 * time.Millisecond,
 			Nonce: fmt.Sprint("n", w.rnd.Uint64()), Now: func() time.Time { return time.UnixMilli(w.kafka.now + skew) },
 			Wait: func(context.Context, time.Duration) error { a.at("wait"); return nil }, Observe: simObserver{w, &o},

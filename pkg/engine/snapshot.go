@@ -34,9 +34,9 @@ type copying struct {
 	early  map[stitch.Key]struct{} // entities of later pages that are not to be copied any more
 
 	part     []wire.SnapshotEntity
-	size     int // of part, bytes
-	records  [][]byte
-	written  int // of records, bytes
+	size     int        // of part, bytes
+	records  [][]byte   // to be written
+	writing  chan error // hears of those that are being written; nil for none
 	parts    int64
 	entities int64
 	digest   hash.Hash
@@ -50,10 +50,18 @@ type Copied struct {
 }
 
 // snapshot goes on with the snapshot by some pages, or begins one when its time
-// has come. What keeps it from being written is said, and the batches go on.
+// has come. It is written beside the batches: what keeps it from being written is
+// said, and they go on.
 func (o *Owner) snapshot(ctx context.Context) error {
-	now := o.opt.Now()
-	c := o.copying
+	now, c := o.opt.Now(), o.copying
+	if c != nil && c.writing != nil {
+		select {
+		case err := <-c.writing:
+			o.written(err, now)
+		default: // still under way
+		}
+		return nil
+	}
 	switch {
 	case c == nil && (o.snapshots == nil || now.Before(o.due) || o.pos.Applied < o.silent):
 		return nil
@@ -65,22 +73,39 @@ func (o *Owner) snapshot(ctx context.Context) error {
 	if err := o.copyPages(ctx, c); err != nil {
 		return err
 	}
-	done := c.next == Pages
-	if done {
+	if c.next == Pages {
 		c.end()
 	}
-	if err := o.snapshots.Write(ctx, o.p, c.records); err != nil {
+	if len(c.records) > 0 {
+		o.write(ctx, c, now)
+	}
+	return nil
+}
+
+// write writes what was copied, beside the batches.
+func (o *Owner) write(ctx context.Context, c *copying, now time.Time) {
+	records, done := c.records, make(chan error, 1)
+	c.records, c.writing = nil, done
+	size := 0
+	for _, r := range records {
+		size += len(r)
+	}
+	c.resume = now.Add(time.Duration(size) * time.Second / time.Duration(o.opt.SnapshotRate))
+	o.opt.Go(func() { done <- o.snapshots.Write(ctx, o.p, records) })
+}
+
+// written hears how the writing ended.
+func (o *Owner) written(err error, now time.Time) {
+	c := o.copying
+	c.writing = nil
+	switch {
+	case err != nil:
 		o.copying, o.due = nil, now.Add(o.opt.SnapshotEvery/10)
 		o.opt.Observe.Trouble(o.p, fmt.Errorf("writing a snapshot, which is given up: %w", err))
-		return ctx.Err()
-	}
-	c.resume = now.Add(time.Duration(c.written) * time.Second / time.Duration(o.opt.SnapshotRate))
-	c.records, c.written = nil, 0
-	if done {
+	case c.next == Pages:
 		o.copying, o.due = nil, c.began.Add(o.opt.SnapshotEvery)
 		o.opt.Observe.Snapshot(o.p, Copied{At: c.at, Entities: c.entities, Took: now.Sub(c.began)})
 	}
-	return nil
 }
 
 func (o *Owner) beginCopy(now time.Time) *copying {
@@ -118,10 +143,13 @@ func Copy(ctx context.Context, p int32, state State, snapshots Snapshots, id str
 		if c.next++; c.next == Pages {
 			c.end()
 		}
+		if len(c.records) == 0 {
+			continue
+		}
 		if err := snapshots.Write(ctx, p, c.records); err != nil {
 			return done, err
 		}
-		c.records, c.written = nil, 0
+		c.records = nil
 	}
 	return Copied{At: c.at, Entities: c.entities}, nil
 }
@@ -151,9 +179,6 @@ func (o *Owner) copyPages(ctx context.Context, c *copying) error {
 		c.stride *= 4
 	case len(entities) > manyCopied:
 		c.stride = max(c.stride/2, 1)
-	}
-	if c.next == Pages || c.size >= partSize {
-		c.flush()
 	}
 	return nil
 }
@@ -200,6 +225,5 @@ func (c *copying) add(r wire.SnapshotRecord) (record []byte) {
 	r.ID = c.id
 	record = wire.MarshalState(&r)
 	c.records = append(c.records, record)
-	c.written += len(record)
 	return record
 }

@@ -36,7 +36,7 @@ func TestOwnerWithoutSnapshots(t *testing.T) {
 	began := time.Now()
 	o := engine.NewOwner(0, quiet{s.journal.Log(0), cancel}, s.state, deafCopies{}, nil, engine.Options{
 		Environment: "test", Rules: stitch.DefaultRules(), Batch: 10, Cache: 10, Tick: time.Hour, Nonce: "n",
-		SnapshotEvery: time.Nanosecond, SnapshotRate: 1, Now: func() time.Time { began = began.Add(time.Second); return began },
+		Go: func(f func()) { f() }, SnapshotEvery: time.Nanosecond, SnapshotRate: 1, Now: func() time.Time { began = began.Add(time.Second); return began },
 		Observe: &s.heard, Wait: func(context.Context, time.Duration) error { return errQuiet },
 	})
 	if err := o.Run(ctx); err != nil {

@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -19,11 +20,18 @@ type Snapshots struct {
 
 var _ engine.Snapshots = (*Snapshots)(nil)
 
-// NewSnapshots connects. That the topic exists is seen by the first call.
+// patient is how long a write waits for brokers that don't take it: the snapshot
+// is then given up, and another one begins later.
+const patient = 30 * time.Second
+
+// NewSnapshots connects. That the topic exists is seen by the first call. Writes
+// are not idempotent, so that they can be given up in time: a part that stands
+// twice makes a snapshot that counts for nothing, and no more.
 func NewSnapshots(conn Conn, topic string) (*Snapshots, error) {
 	cl, err := conn.client(
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic(topic),
-		kgo.ProducerBatchMaxBytes(maxBatch), kgo.ProducerBatchCompression(kgo.SnappyCompression()), kgo.ProducerLinger(0))
+		kgo.ProducerBatchMaxBytes(maxBatch), kgo.ProducerBatchCompression(kgo.SnappyCompression()), kgo.ProducerLinger(0),
+		kgo.DisableIdempotentWrite(), kgo.MaxProduceRequestsInflightPerBroker(1), kgo.RecordDeliveryTimeout(patient))
 	if err != nil {
 		return nil, err
 	}
