@@ -31,13 +31,18 @@ type process struct {
 // shown where the test failed.
 func launch(t *testing.T, name string, args ...string) *process {
 	t.Helper()
+	return launchBinary(t, shared.binary, name, args...)
+}
+
+func launchBinary(t *testing.T, binary, name string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, name: name, log: filepath.Join(t.TempDir(), "log"), gone: make(chan struct{})}
 	out, err := os.Create(p.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer out.Close() // the child has a descriptor of its own
-	p.cmd = exec.Command(shared.binary, args...)
+	p.cmd = exec.Command(binary, args...)
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started := make(chan error)
