@@ -207,7 +207,7 @@ func (w *world) fsync(ctx context.Context, f faults.Fault) error {
 }
 
 func (w *world) redisKilledRewriting(ctx context.Context, f faults.Fault) error {
-	if err := w.direct.BgRewriteAOF(ctx).Err(); err != nil {
+	if err := w.direct.BgRewriteAOF(ctx).Err(); err != nil && !strings.Contains(err.Error(), "already in progress") {
 		return err
 	}
 	_ = wait(ctx, faults.Between(0, 300*time.Millisecond, f.B))
