@@ -113,6 +113,7 @@ func (r *JournalReader) Read(ctx context.Context, p int32, from int64, limit int
 		return nil, nil
 	}
 	if err := fetches.Err(); err != nil && ctx.Err() == nil {
+		r.leave() // beside the error there may be records, which would be passed over
 		return nil, fmt.Errorf("kafka: reading partition %d of topic %s: %w", p, r.topic, err)
 	}
 	entries := make([]engine.Entry, 0, fetches.NumRecords())

@@ -40,7 +40,8 @@ type Producer struct {
 	partitions int         // of the journal; its keys are dealt by it, so it never changes
 	control    *kgo.Client // asks for metadata
 	room       *semaphore.Weighted
-	waits      waits // of this process's writes and commits
+	waits      waits               // of this process's writes and commits
+	opening    *semaphore.Weighted // of one, for who asks brokers for what a client needs
 
 	mu      sync.Mutex
 	client  *kgo.Client // nil after a failure: the next write makes a new one
@@ -93,6 +94,7 @@ func NewProducer(ctx context.Context, conn Conn, topics Topics, opt ProducerOpti
 	p := &Producer{
 		conn: conn, topics: topics, opt: opt, partitions: journal.partitions,
 		control: control, room: semaphore.NewWeighted(opt.Buffer), waits: waits{after: lateAfter}, limits: fallbackLimits,
+		opening: semaphore.NewWeighted(1),
 	}
 	if _, err := p.open(ctx); err != nil {
 		control.Close()
@@ -219,28 +221,49 @@ func (p *Producer) retire(cl *kgo.Client) {
 
 var errClosed = errors.New("kafka: the producer is closed")
 
-// open returns the client, making one where there is none, with the topics'
-// limits as they are now.
-func (p *Producer) open(ctx context.Context) (*kgo.Client, error) {
+// current returns the client; nil where there is none.
+func (p *Producer) current() (*kgo.Client, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return nil, errClosed
 	}
-	if p.client != nil {
-		return p.client, nil
+	return p.client, nil
+}
+
+// open returns the client, making one where there is none, with the topics'
+// limits as they are now. Nobody waits for a lock while brokers are asked.
+func (p *Producer) open(ctx context.Context) (*kgo.Client, error) {
+	if cl, err := p.current(); cl != nil || err != nil {
+		return cl, err
+	}
+	if err := p.opening.Acquire(ctx, 1); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	defer p.opening.Release(1)
+	if cl, err := p.current(); cl != nil || err != nil {
+		return cl, err
 	}
 	if err := p.sameJournal(ctx); err != nil {
 		return nil, err
 	}
-	p.refreshLimits(ctx)
-	batch := make(map[string]int32, len(p.limits))
-	for t, limit := range p.limits {
+	limits := p.presentLimits(ctx)
+	batch := make(map[string]int32, len(limits))
+	for t, limit := range limits {
 		batch[p.topics.Name(engine.Topic(t))] = int32(limit)
 	}
 	cl, err := p.conn.client(p.clientOptions(batch)...)
-	p.client = cl
-	return cl, err
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		cl.Close()
+		return nil, errClosed
+	}
+	p.client, p.limits = cl, limits
+	return cl, nil
 }
 
 // sameJournal refuses to go on with another partition count than the one that
@@ -253,20 +276,25 @@ func (p *Producer) sameJournal(ctx context.Context) error {
 	return err
 }
 
-func (p *Producer) refreshLimits(ctx context.Context) {
+// presentLimits are the topics' limits now, as far as they can be read.
+func (p *Producer) presentLimits(ctx context.Context) (limits [4]int) {
+	p.mu.Lock()
+	limits = p.limits
+	p.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	t := p.topics
 	found, err := maxMessageBytes(ctx, p.control, t.Journal, t.Sink, t.Decisions, t.DLQ)
 	if err != nil {
 		p.conn.logger().Warn("kafka: limits of topics can't be read, those known before are kept", "err", err)
-		return
+		return limits
 	}
-	for k := range p.limits {
+	for k := range limits {
 		if n, ok := found[t.Name(engine.Topic(k))]; ok {
-			p.limits[k] = min(n, maxBatch)
+			limits[k] = min(n, maxBatch)
 		}
 	}
+	return limits
 }
 
 func (p *Producer) clientOptions(batch map[string]int32) []kgo.Opt {
