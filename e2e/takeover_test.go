@@ -210,12 +210,12 @@ func (p *phases) report() {
 		if i+1 < len(p.names) {
 			to = p.started[p.names[i+1]].UnixMilli()
 		}
-		text := ""
+		var text strings.Builder
 		for _, kind := range slices.Sorted(maps.Keys(times)) {
 			d, which := pause(times[kind], from, to)
-			text += fmt.Sprintf("  %s %.2f s (%s)", kind, d.Seconds(), which)
+			fmt.Fprintf(&text, "  %s %.2f s (%s)", kind, d.Seconds(), which)
 		}
-		t.Logf("%-28s%s", name, text)
+		t.Logf("%-28s%s", name, text.String())
 	}
 }
 
