@@ -104,6 +104,9 @@ func (l *link) answer(frame []byte) bool {
 	delete(l.keys, id)
 	l.mu.Unlock()
 	l.p.at(answered[key])
+	if key == int16(kmsg.OffsetCommit) && !l.plain && l.p.slow() {
+		l.p.w.sleep(5 * time.Second)
+	}
 	if answered[key] != "" && l.p.w.unlucky(150) {
 		l.p.w.count("an answer lost")
 		return false // it took effect
@@ -242,6 +245,19 @@ func (p *process) setApart(apart bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.apart = apart
+}
+
+// slowly has commits' answers come late for d, as from a busy coordinator.
+func (p *process) slowly(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.slowTo = time.Now().Add(d)
+}
+
+func (p *process) slow() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Now().Before(p.slowTo)
 }
 
 // arm has the schedule act when the process comes to a step.

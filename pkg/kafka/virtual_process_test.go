@@ -30,6 +30,7 @@ type process struct {
 	dead   bool
 	apart  bool
 	paused chan struct{} // nil: it isn't
+	slowTo time.Time
 	step   string
 	act    func()
 }

@@ -297,7 +297,7 @@ func (w *world) fault() {
 	p := w.live[w.rnd.IntN(len(w.live))]
 	step := steps[w.rnd.IntN(len(steps))]
 	pause := 3*time.Second + w.upTo(20*time.Second)
-	switch w.rnd.IntN(12) {
+	switch w.rnd.IntN(14) {
 	case 0, 1:
 		w.count("fault: killed at " + step)
 		p.arm(step, p.kill)
@@ -327,6 +327,17 @@ func (w *world) fault() {
 		}
 	case 11:
 		w.brokerFault()
+	case 12, 13:
+		w.count("fault: commits answered late in a rebalance")
+		for _, q := range w.live {
+			q.slowly(12 * time.Second)
+		}
+		if len(w.live) > 2 {
+			p.cancel()
+			w.replace(p)
+		} else {
+			w.start()
+		}
 	}
 }
 
