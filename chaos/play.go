@@ -126,7 +126,11 @@ func (w *world) step(ctx context.Context, step faults.Step, r *result) error {
 	errs := make([]error, len(names))
 	var all sync.WaitGroup
 	for i, f := range step.Faults {
-		all.Go(func() { errs[i] = actions[f.Kind.Name](w, ctx, f) })
+		all.Go(func() {
+			w.watch.takes(f, 1)
+			defer w.watch.takes(f, -1)
+			errs[i] = actions[f.Kind.Name](w, ctx, f)
+		})
 	}
 	all.Wait()
 	if err := errors.Join(errs...); err != nil {

@@ -9,10 +9,13 @@ import (
 	"sync"
 	"time"
 
+	"lockstitch/chaos/faults"
 	"lockstitch/pkg/kafka"
 )
 
-// patience is how long a partition may have records and no commit, whatever breaks.
+// patience is how long a partition may have records and no commit, not counting the
+// time in which a fault has Kafka or Redis in its hands: a broker that comes back
+// on a busy machine takes half a minute of its own.
 const patience = 90 * time.Second
 
 // watch sees to it that every partition goes on, and how long each stood still.
@@ -22,6 +25,8 @@ type watch struct {
 	mu      sync.Mutex
 	recent  []string // the last steps
 	active  []string // kinds of the present step, the pause after it too
+	away    int           // faults under way that have Kafka or Redis in their hands
+	calm    time.Duration // that there was without such a fault, and the broker answered
 	at      map[string]*standing
 	longest map[string]pause // of a topic
 	byKind  map[string]time.Duration
@@ -31,6 +36,7 @@ type watch struct {
 type standing struct {
 	committed int64
 	since     time.Time // it moved, or had nothing to do
+	calm      time.Duration
 	active    []string  // kinds at that time
 }
 
@@ -55,6 +61,15 @@ func (w *watch) begin(step string, kinds ...string) {
 	}
 }
 
+// takes says that a fault takes Kafka or Redis (1), or gives them back (-1).
+func (w *watch) takes(f faults.Fault, n int) {
+	if f.Kind.Parts&(faults.Broker|faults.Redis) != 0 {
+		w.mu.Lock()
+		w.away += n
+		w.mu.Unlock()
+	}
+}
+
 // during is what broke last.
 func (w *watch) during() string {
 	w.mu.Lock()
@@ -72,13 +87,16 @@ func (w *watch) run(ctx context.Context) {
 	defer monitor.Close()
 	var scrapes sync.WaitGroup
 	defer scrapes.Wait()
+	last := time.Now()
 	for n := 0; wait(ctx, 250*time.Millisecond) == nil; n++ {
 		look, cancel := context.WithTimeout(ctx, 5*time.Second)
 		lags, err := monitor.Lag(look, w.w.groups...)
 		cancel()
-		if err == nil { // a broker that is away tells nothing; the clocks run on
-			w.judge(lags, time.Now())
+		now := time.Now()
+		if err == nil { // a broker that is away tells nothing
+			w.judge(lags, now, now.Sub(last))
 		}
+		last = now
 		if n%4 == 0 {
 			for _, s := range w.w.slots {
 				scrapes.Go(func() { s.scrape(ctx) })
@@ -88,23 +106,25 @@ func (w *watch) run(ctx context.Context) {
 }
 
 // judge notes what moved, and tells what hangs.
-func (w *watch) judge(lags []kafka.PartitionLag, now time.Time) {
+func (w *watch) judge(lags []kafka.PartitionLag, now time.Time, passed time.Duration) {
 	var hang []string
 	w.mu.Lock()
+	if w.away == 0 {
+		w.calm += passed
+	}
 	for _, l := range lags {
 		name := fmt.Sprintf("%s/%d", l.Topic, l.Partition)
 		s := w.at[name]
 		if s == nil {
-			s = &standing{committed: -2, since: now}
+			s = &standing{committed: -2, since: now, calm: w.calm}
 			w.at[name] = s
 		}
-		stood := now.Sub(s.since)
 		if l.Committed != s.committed || l.Lag == 0 {
-			w.note(l.Topic, pause{name, stood, s.active})
-			*s = standing{l.Committed, now, w.active}
-		} else if stood > patience {
-			hang = append(hang, fmt.Sprintf("%s, committed %d, %d behind", name, l.Committed, l.Lag))
-			s.since = now
+			w.note(l.Topic, pause{name, now.Sub(s.since), s.active})
+			*s = standing{l.Committed, now, w.calm, w.active}
+		} else if w.calm-s.calm > patience {
+			hang = append(hang, fmt.Sprintf("%s, committed %d, %d behind, standing for %v", name, l.Committed, l.Lag, now.Sub(s.since).Round(time.Second)))
+			s.calm = w.calm
 		}
 	}
 	w.mu.Unlock()
