@@ -103,7 +103,7 @@ var mutants = map[string]mutant{
 	},
 	"the assignment's fence": {
 		"pkg/kafka/log.go", "	g.shut = true\n", "",
-		nil, []string{"./pkg/kafka"},
+		nil, []string{"./pkg/kafka", "-run", "^TestGate"},
 	},
 	"a newer fold is promoted before it folds": {
 		"pkg/engine/owner.go", "	if at.Applied < c {\n		return ErrUnfinished\n	}\n", "",
