@@ -22,7 +22,11 @@ func (w *world) journalCut(ctx context.Context, f faults.Fault) error {
 	first, n := faults.Pick(partitions, f.A), 1+faults.Pick(4, f.B)
 	for i := range n {
 		p := int32((first + i) % partitions)
-		if err := w.cut(ctx, p); err != nil {
+		err := w.cut(ctx, p)
+		for left := time.Now().Add(time.Minute); err != nil && time.Now().Before(left) && ctx.Err() == nil; err = w.cut(ctx, p) {
+			time.Sleep(500 * time.Millisecond) // the broker may still be coming back from the fault before
+		}
+		if err != nil {
 			return fmt.Errorf("cutting journal partition %d: %w", p, err)
 		}
 	}
