@@ -23,8 +23,8 @@ type watch struct {
 	w *world
 
 	mu      sync.Mutex
-	recent  []string // the last steps
-	active  []string // kinds of the present step, the pause after it too
+	recent  []string      // the last steps
+	active  []string      // kinds of the present step, the pause after it too
 	away    int           // faults under way that have Kafka or Redis in their hands
 	calm    time.Duration // that there was without such a fault, and the broker answered
 	at      map[string]*standing
@@ -37,7 +37,7 @@ type standing struct {
 	committed int64
 	since     time.Time // it moved, or had nothing to do
 	calm      time.Duration
-	active    []string  // kinds at that time
+	active    []string // kinds at that time
 }
 
 // pause is how long a partition that had records to do stood still.
