@@ -22,6 +22,8 @@ import (
 type archive struct {
 	w  *world
 	to [partitions]int64 // it holds [0, to)
+	// size is the file's, bytes: what a copy that failed left behind it goes.
+	size [partitions]int64
 }
 
 func newArchive(w *world) *archive { return &archive{w: w} }
@@ -49,7 +51,10 @@ func (a *archive) keep(ctx context.Context, p int32, x int64) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	out := bufio.NewWriterSize(f, 1<<20)
+	if err := f.Truncate(a.size[p]); err != nil {
+		return err
+	}
+	out, size := bufio.NewWriterSize(f, 1<<20), a.size[p]
 	err = a.read(ctx, p, a.to[p], x, func(e engine.Entry) error {
 		var head [20]byte
 		binary.LittleEndian.PutUint64(head[:], uint64(e.Offset))
@@ -58,11 +63,12 @@ func (a *archive) keep(ctx context.Context, p int32, x int64) (err error) {
 		if _, err := out.Write(head[:]); err != nil {
 			return err
 		}
+		size += int64(len(head) + len(e.Value))
 		_, err := out.Write(e.Value)
 		return err
 	})
 	if err = errors.Join(err, out.Flush()); err == nil {
-		a.to[p] = x
+		a.to[p], a.size[p] = x, size
 	}
 	return err
 }
