@@ -337,7 +337,7 @@ func (o *Owner) rebuild(ctx context.Context, old Head, reason string, at span, t
 	case at.start > 0:
 		return Position{}, w.Meta, ErrNoHistory
 	default:
-		w.Meta = stitch.Meta{Logic: o.opt.Logic, TopicID: topicID, Environment: o.opt.Environment, Number: o.p}
+		w.Meta = stitch.NewPartition(stitch.Meta{Logic: o.opt.Logic, TopicID: topicID, Environment: o.opt.Environment, Number: o.p}, nil).Meta
 	}
 	h.Meta = wire.MarshalState(&w.Meta)
 	if at.c > 0 || old.Generation != "" {
