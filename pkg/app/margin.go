@@ -83,7 +83,7 @@ func marginOf(ctx context.Context, journal *kafka.JournalReader, snapshots *kafk
 func (m margin) judge(topic string, retention time.Duration, now time.Time) (f topicadmin.Finding, bad bool) {
 	f = topicadmin.Finding{Topic: topic, Code: topicadmin.Snapshots}
 	switch {
-	case m.committed <= 0:
+	case m.committed <= 0, m.at >= m.committed: // all that was folded is in it
 		return f, false
 	case m.start > m.at:
 		f.Severity = topicadmin.Error
