@@ -5,16 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"lockstitch/pkg/audit"
-	"lockstitch/stitch"
 )
 
 // Audit is audit.Cluster: it only reads, as a member of no group.
@@ -126,34 +123,17 @@ func fillCommitted(m *audit.Marks, at kadm.OffsetResponses, r Reading) error {
 // kept is how long topics keep their records, for those whose configuration can
 // be read.
 func kept(ctx context.Context, cl *kgo.Client, topics ...string) (map[string]time.Duration, error) {
-	req := kmsg.NewPtrDescribeConfigsRequest()
-	for _, t := range topics {
-		r := kmsg.NewDescribeConfigsRequestResource()
-		r.ResourceType, r.ResourceName, r.ConfigNames = kmsg.ConfigResourceTypeTopic, t, []string{"retention.ms", "retention.bytes"}
-		req.Resources = append(req.Resources, r)
-	}
-	resp, err := req.RequestWith(ctx, cl)
+	numbers, err := topicNumbers(ctx, cl, []string{"retention.ms", "retention.bytes"}, topics...)
 	if err != nil {
-		return nil, fmt.Errorf("kafka: topic configuration: %w", err)
+		return nil, err
 	}
 	found := map[string]time.Duration{}
-	for _, r := range resp.Resources {
-		bySize := false
-		for _, c := range r.Configs {
-			if c.Value == nil {
-				continue
-			}
-			n, err := strconv.ParseInt(*c.Value, 10, 64)
-			switch {
-			case err != nil:
-			case c.Name == "retention.bytes":
-				bySize = n >= 0
-			case n >= 0 && n < math.MaxInt64/int64(time.Millisecond):
-				found[r.ResourceName] = time.Duration(n) * time.Millisecond
-			}
+	for topic, of := range numbers {
+		if n, ok := of["retention.bytes"]; ok && n >= 0 {
+			continue // what is cut by size may be young
 		}
-		if bySize {
-			delete(found, r.ResourceName) // what is cut by size may be young
+		if n, ok := of["retention.ms"]; ok && n >= 0 && n < math.MaxInt64/int64(time.Millisecond) {
+			found[topic] = time.Duration(n) * time.Millisecond
 		}
 	}
 	return found, nil
@@ -287,12 +267,8 @@ func deliver(fetches kgo.Fetches, f func(*kgo.Record) error) error {
 }
 
 func auditRecord(r *kgo.Record) *audit.Record {
-	out := &audit.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Time: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value}
-	if len(r.Headers) > 0 {
-		out.Headers = make([]stitch.Header, len(r.Headers))
-		for i, h := range r.Headers {
-			out.Headers[i] = stitch.Header{Key: h.Key, Value: h.Value}
-		}
+	return &audit.Record{
+		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Time: r.Timestamp.UnixMilli(),
+		Key: r.Key, Value: r.Value, Headers: headersOf(r),
 	}
-	return out
 }

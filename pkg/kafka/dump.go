@@ -96,9 +96,20 @@ func toRead(ctx context.Context, cl *kgo.Client, topic string) (map[int32]int64,
 }
 
 func record(r *kgo.Record) Record {
-	out := Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Time: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value}
-	for _, h := range r.Headers {
-		out.Headers = append(out.Headers, stitch.Header{Key: h.Key, Value: h.Value})
+	return Record{
+		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Time: r.Timestamp.UnixMilli(),
+		Key: r.Key, Value: r.Value, Headers: headersOf(r),
+	}
+}
+
+// headersOf are the record's; nil for none.
+func headersOf(r *kgo.Record) []stitch.Header {
+	if len(r.Headers) == 0 {
+		return nil
+	}
+	out := make([]stitch.Header, len(r.Headers))
+	for i, h := range r.Headers {
+		out[i] = stitch.Header{Key: h.Key, Value: h.Value}
 	}
 	return out
 }

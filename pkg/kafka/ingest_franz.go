@@ -9,8 +9,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"lockstitch/stitch"
 )
 
 // franzReader reads with franz-go: topics that are written in transactions, and
@@ -118,11 +116,7 @@ func (in *Ingest) partition(ctx context.Context, p kgo.FetchTopicPartition, topi
 }
 
 func franzRecord(r *kgo.Record) SourceRecord {
-	s := SourceRecord{Offset: r.Offset, Time: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value}
-	for _, h := range r.Headers {
-		s.Headers = append(s.Headers, stitch.Header{Key: h.Key, Value: h.Value})
-	}
-	return s
+	return SourceRecord{Offset: r.Offset, Time: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value, Headers: headersOf(r)}
 }
 
 func (f franzReader) commit(ctx context.Context, cl *kgo.Client, done positions) {

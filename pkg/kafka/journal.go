@@ -3,10 +3,8 @@ package kafka
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"lockstitch/pkg/engine"
@@ -70,18 +68,8 @@ func (r *JournalReader) Bounds(ctx context.Context, p int32) (start, end int64, 
 // Retention is how long the journal keeps records, 0 for ever or where the
 // configuration can't be read.
 func (r *JournalReader) Retention(ctx context.Context) (time.Duration, error) {
-	found, err := kadm.NewClient(r.client).DescribeTopicConfigs(ctx, r.topic)
-	if err != nil {
-		return 0, fmt.Errorf("kafka: configuration of topic %s: %w", r.topic, err)
-	}
-	for _, topic := range found {
-		for _, c := range topic.Configs {
-			if ms, err := strconv.ParseInt(c.MaybeValue(), 10, 64); c.Key == "retention.ms" && err == nil && ms > 0 {
-				return time.Duration(ms) * time.Millisecond, nil
-			}
-		}
-	}
-	return 0, nil
+	found, err := topicNumbers(ctx, r.client, []string{"retention.ms"}, r.topic)
+	return time.Duration(max(found[r.topic]["retention.ms"], 0)) * time.Millisecond, err
 }
 
 // Committed is the offset that the processors have committed, -1 for none.

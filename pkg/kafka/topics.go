@@ -99,30 +99,49 @@ func describeOne(ctx context.Context, cl *kgo.Client, topic string) (topicFacts,
 	return f, nil
 }
 
-// maxMessageBytes are the topics' own limits of a record batch. Topics whose
-// configuration can't be read (no ACL for it, not there) are absent.
-func maxMessageBytes(ctx context.Context, cl *kgo.Client, topics ...string) (map[string]int, error) {
+// topicNumbers are the numbers among the named configurations of topics, by topic
+// and name. Topics whose configuration can't be read (no ACL for it, not there)
+// are absent.
+func topicNumbers(ctx context.Context, cl *kgo.Client, names []string, topics ...string) (map[string]map[string]int64, error) {
 	req := kmsg.NewPtrDescribeConfigsRequest()
 	for _, t := range topics {
 		r := kmsg.NewDescribeConfigsRequestResource()
-		r.ResourceType = kmsg.ConfigResourceTypeTopic
-		r.ResourceName = t
-		r.ConfigNames = []string{"max.message.bytes"}
+		r.ResourceType, r.ResourceName, r.ConfigNames = kmsg.ConfigResourceTypeTopic, t, names
 		req.Resources = append(req.Resources, r)
 	}
 	resp, err := req.RequestWith(ctx, cl)
 	if err != nil {
 		return nil, fmt.Errorf("kafka: topic configuration: %w", err)
 	}
-	limits := make(map[string]int, len(topics))
+	found := make(map[string]map[string]int64, len(topics))
 	for _, r := range resp.Resources {
 		for _, c := range r.Configs {
-			if c.Name != "max.message.bytes" || c.Value == nil {
+			if c.Value == nil {
 				continue
 			}
-			if n, err := strconv.Atoi(*c.Value); err == nil && n > 0 {
-				limits[r.ResourceName] = n
+			if n, err := strconv.ParseInt(*c.Value, 10, 64); err == nil {
+				if found[r.ResourceName] == nil {
+					found[r.ResourceName] = map[string]int64{}
+				}
+				found[r.ResourceName][c.Name] = n
 			}
+		}
+	}
+	return found, nil
+}
+
+// maxMessageBytes are the topics' own limits of a record batch. Topics whose
+// configuration can't be read are absent.
+func maxMessageBytes(ctx context.Context, cl *kgo.Client, topics ...string) (map[string]int, error) {
+	const name = "max.message.bytes"
+	found, err := topicNumbers(ctx, cl, []string{name}, topics...)
+	if err != nil {
+		return nil, err
+	}
+	limits := make(map[string]int, len(topics))
+	for topic, numbers := range found {
+		if n := numbers[name]; n > 0 {
+			limits[topic] = int(n)
 		}
 	}
 	return limits, nil
