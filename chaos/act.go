@@ -82,6 +82,11 @@ var actions = map[string]action{
 	"redis read-only": func(w *world, ctx context.Context, f faults.Fault) error {
 		return w.redisSays(ctx, f, []any{"REPLICAOF", "127.0.0.1", "1"}, []any{"REPLICAOF", "NO", "ONE"})
 	},
+	"redis gone for long": func(w *world, ctx context.Context, _ faults.Fault) error {
+		w.redis.Kill()
+		_ = wait(ctx, min(5*time.Minute, w.opt.lasts/10))
+		return again(ctx, w.redis)
+	},
 	"redis scripts flushed": func(w *world, ctx context.Context, _ faults.Fault) error { return w.direct.ScriptFlush(ctx).Err() },
 	"redis connections killed": func(w *world, ctx context.Context, _ faults.Fault) error {
 		return w.direct.Do(ctx, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes").Err()
@@ -90,6 +95,11 @@ var actions = map[string]action{
 	"broker killed": func(w *world, ctx context.Context, f faults.Fault) error {
 		w.kafka.Kill()
 		_ = wait(ctx, faults.Between(0, 3*time.Second, f.B))
+		return again(ctx, w.kafka)
+	},
+	"broker gone for long": func(w *world, ctx context.Context, _ faults.Fault) error {
+		w.kafka.Kill()
+		_ = wait(ctx, min(2*time.Minute, w.opt.lasts/20))
 		return again(ctx, w.kafka)
 	},
 	"broker paused": func(w *world, ctx context.Context, f faults.Fault) error {

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -50,7 +51,7 @@ func (o options) check() error {
 	if o.lasts <= 0 || o.processes < 2 || o.rate < 0 || o.records < 1 {
 		return errors.New("--for and --records must be positive, --processes at least 2, --rate not below 0")
 	}
-	for _, k := range faults.Kinds {
+	for _, k := range append(slices.Clone(faults.Kinds), faults.Outages...) {
 		if actions[k.Name] == nil {
 			return fmt.Errorf("nobody knows how to do this: %s", k.Name)
 		}

@@ -84,7 +84,7 @@ func (w *world) worked(ctx context.Context, from *time.Time) error {
 	return nil
 }
 
-// chaos carries the plan out until its time is over.
+// chaos carries the plan out until its time is over. An outage takes a step's place.
 func (w *world) chaos(ctx context.Context, r *result) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	w.wrong.stops(stop)
@@ -94,9 +94,15 @@ func (w *world) chaos(ctx context.Context, r *result) error {
 	w.stopWatch = func() { unwatch(); watch.Wait() }
 	w.feed.start(ctx, r.Rate)
 	from := time.Now()
+	outages := 0
 	for step := range faults.Plan(w.opt.seed) {
-		if time.Since(from) > w.opt.lasts || ctx.Err() != nil {
+		passed := time.Since(from)
+		if passed > w.opt.lasts || ctx.Err() != nil {
 			break
+		}
+		if n := len(faults.Outages); outages < n && passed > w.opt.lasts*time.Duration(outages+1)/time.Duration(n+1) {
+			step = faults.Step{Faults: []faults.Fault{{Kind: faults.Outages[outages]}}}
+			outages++
 		}
 		if err := w.step(ctx, step, r); err != nil {
 			w.stopWatch()

@@ -156,22 +156,7 @@ func (w *world) configure(ctx context.Context) (err error) {
 	if err := app.ApplyTopics(ctx, w.cfg); err != nil {
 		return err
 	}
-	if err := w.senderTimes(ctx); err != nil {
-		return err
-	}
 	w.parts, w.closeParts, err = app.State(ctx, w.cfg, false)
-	return err
-}
-
-// senderTimes has the sources keep the senders' times. kafka-go doesn't know append
-// times: what ingest took for the arrival, no other client would see again, and
-// judging needs it.
-func (w *world) senderTimes(ctx context.Context) error {
-	kind := "CreateTime"
-	done, err := w.admin.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "message.timestamp.type", Value: &kind}}, w.sources()...)
-	for _, d := range done {
-		err = errors.Join(err, d.Err)
-	}
 	return err
 }
 

@@ -60,6 +60,13 @@ var Kinds = []Kind{
 	{"sources in a burst", Feed, 1},
 }
 
+// Outages are in no deck: a run has each of them once, in this order, with as much
+// time before, between and after.
+var Outages = []Kind{
+	{"redis gone for long", Redis, 0},
+	{"broker gone for long", Broker, 0},
+}
+
 // Fault is one fault. A, B and C are its figures, each from 0 to 1: what they
 // decide is the kind's business.
 type Fault struct {

@@ -1,7 +1,7 @@
 // Package kafka is the adapter to Kafka: it implements the engine's ports Log
 // and Sources, and carries source records to ingest. It is the only package
 // that names a Kafka client: franz-go for everything that must be exact, and
-// kafka-go's consumer group for reading plain source topics.
+// kafka-go's consumer group for sharing plain source topics out.
 //
 // The law of the package: what was revoked never commits. Each assignment of a
 // partition is an object of its own; it dies, under a lock that its commits and

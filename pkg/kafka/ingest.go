@@ -69,13 +69,10 @@ type Ingest struct {
 // ingest group id.
 func CommittedGroup(id string) string { return id + "-committed" }
 
-// A batch ends at batchRecords or batchBytes, or when nothing more came for
-// batchWait: at low load that is what batching costs in latency, at high load it
-// never happens.
+// A batch ends at batchRecords or batchBytes, or with what has come.
 const (
 	batchRecords = 1000
 	batchBytes   = 1 << 20
-	batchWait    = 5 * time.Millisecond
 )
 
 // Run ingests until ctx ends; batches under way are then finished, for two seconds

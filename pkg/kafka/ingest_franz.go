@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"iter"
 	"sync"
 	"time"
 
@@ -19,46 +20,57 @@ type franzReader struct {
 	isolation kgo.IsolationLevel
 }
 
-// consume reads topics until ctx ends. As read_committed, an aborted record is
-// never handed out. Control records are asked for, as the position has to pass
+// fetching is how source topics are fetched. As read_committed, an aborted record
+// is never handed out. Control records are asked for, as the position has to pass
 // them: else an idle topic that ends in one would never count as read, and a hold
 // that waits for it would hang.
+func fetching(isolation kgo.IsolationLevel) []kgo.Opt {
+	return []kgo.Opt{
+		kgo.FetchIsolationLevel(isolation),
+		kgo.KeepControlRecords(),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchMaxWait(time.Second),
+		kgo.FetchMaxBytes(fetchAll),
+		kgo.FetchMaxPartitionBytes(fetchPartition),
+	}
+}
+
+// poll waits for records; trouble is logged, and goes on being tried.
+func (in *Ingest) poll(ctx context.Context, cl *kgo.Client) kgo.Fetches {
+	fetches := cl.PollRecords(ctx, 8*batchRecords)
+	fetches.EachError(func(topic string, p int32, err error) {
+		if ctx.Err() == nil {
+			in.Conn.logger().Warn("kafka: reading a source partition, trying again", "topic", topic, "partition", p, "err", err)
+			sleep(ctx, retryCommit)
+		}
+	})
+	return fetches
+}
+
+// consume reads topics until ctx ends.
 //
 // Rebalances are blocked from a poll to its commit, so the commit is of partitions
 // that this member owns; one that took too long and was put out of the group has
 // no valid generation any more, and the broker refuses it.
 func (f franzReader) consume(ctx context.Context, topics []string, facts map[string]topicFacts) error {
 	in := f.in
-	cl, err := in.Conn.client(
+	cl, err := in.Conn.client(append(fetching(f.isolation),
 		kgo.ConsumerGroup(f.group),
 		kgo.ConsumeTopics(topics...),
-		kgo.FetchIsolationLevel(f.isolation),
-		kgo.KeepControlRecords(),
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.DisableAutoCommit(),
 		kgo.BlockRebalanceOnPoll(),
 		kgo.SessionTimeout(sessionTimeout),
 		kgo.HeartbeatInterval(heartbeatInterval),
 		kgo.RebalanceTimeout(rebalanceTimeout),
-		kgo.FetchMaxWait(time.Second),
-		kgo.FetchMaxBytes(fetchAll),
-		kgo.FetchMaxPartitionBytes(fetchPartition),
 		kgo.WithHooks(groupTrouble{in.Conn.logger(), f.group}),
-	)
+	)...)
 	if err != nil {
 		return err
 	}
 	defer cl.CloseAllowingRebalance()
 	for ctx.Err() == nil {
-		fetches := cl.PollRecords(ctx, 8*batchRecords)
-		fetches.EachError(func(topic string, p int32, err error) {
-			if ctx.Err() == nil {
-				in.Conn.logger().Warn("kafka: reading a source partition, trying again", "topic", topic, "partition", p, "err", err)
-				sleep(ctx, retryCommit)
-			}
-		})
-		f.commit(ctx, cl, in.fetched(ctx, fetches, facts))
+		f.commit(ctx, cl, in.fetched(ctx, in.poll(ctx, cl), facts))
 		cl.AllowRebalance()
 	}
 	return nil
@@ -94,28 +106,40 @@ func (in *Ingest) fetched(ctx context.Context, fetches kgo.Fetches, facts map[st
 }
 
 // partition publishes one partition's records in batches. at is the position after
-// the last that is done, control records included.
+// the last that is done.
 func (in *Ingest) partition(ctx context.Context, p kgo.FetchTopicPartition, topicID string) (at kgo.EpochOffset, any bool) {
-	b := Batch{Topic: p.Topic, TopicID: topicID, Partition: p.Partition}
-	size := 0
-	for i, r := range p.Records {
-		if !r.Attrs.IsControl() {
-			b.Records = append(b.Records, franzRecord(r))
-			size += len(r.Key) + len(r.Value)
-		}
-		if i < len(p.Records)-1 && len(b.Records) < batchRecords && size < batchBytes {
-			continue
-		}
+	for b, next := range batches(p, topicID) {
 		if len(b.Records) > 0 && !in.publish(ctx, b) {
-			return at, any
+			break
 		}
-		at, any = kgo.EpochOffset{Epoch: r.LeaderEpoch, Offset: r.Offset + 1}, true
-		b.Records, size = nil, 0
+		at, any = next, true
 	}
 	return at, any
 }
 
-func franzRecord(r *kgo.Record) SourceRecord {
+// batches cuts what was fetched of one partition, each with the position after it,
+// control records included: the last one may have no records.
+func batches(p kgo.FetchTopicPartition, topicID string) iter.Seq2[Batch, kgo.EpochOffset] {
+	return func(yield func(Batch, kgo.EpochOffset) bool) {
+		b := Batch{Topic: p.Topic, TopicID: topicID, Partition: p.Partition}
+		size := 0
+		for i, r := range p.Records {
+			if !r.Attrs.IsControl() {
+				b.Records = append(b.Records, sourceRecord(r))
+				size += len(r.Key) + len(r.Value)
+			}
+			if i < len(p.Records)-1 && len(b.Records) < batchRecords && size < batchBytes {
+				continue
+			}
+			if !yield(b, kgo.EpochOffset{Epoch: r.LeaderEpoch, Offset: r.Offset + 1}) {
+				return
+			}
+			b.Records, size = nil, 0
+		}
+	}
+}
+
+func sourceRecord(r *kgo.Record) SourceRecord {
 	return SourceRecord{Offset: r.Offset, Time: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value, Headers: headersOf(r)}
 }
 

@@ -4,16 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"slices"
 	"sync"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"lockstitch/pkg/engine"
-	"lockstitch/stitch"
 )
 
 // consumePlain reads topics that nobody writes in transactions, as a member of
@@ -34,7 +33,7 @@ func (in *Ingest) consumePlain(ctx context.Context, topics []string, facts map[s
 		if err != nil {
 			return fmt.Errorf("kafka: consumer group %s: %w", in.ID, err)
 		}
-		in.generations(ctx, group, facts, dialer, brokers)
+		in.generations(ctx, group, facts)
 		_ = group.Close() // ends the generation, waits for it, and leaves
 		brokers = append(slices.Clone(brokers[1:]), brokers[0])
 	}
@@ -44,14 +43,14 @@ func (in *Ingest) consumePlain(ctx context.Context, topics []string, facts map[s
 // generations runs one after the other until ctx ends, or until there are other
 // brokers to ask: kafka-go asks the first one that lets it connect who coordinates
 // the group, and where that one hangs, it would ask for as long as it hangs.
-func (in *Ingest) generations(ctx context.Context, group *kafkago.ConsumerGroup, facts map[string]topicFacts, dialer *kafkago.Dialer, brokers []string) {
+func (in *Ingest) generations(ctx context.Context, group *kafkago.ConsumerGroup, facts map[string]topicFacts) {
 	for {
 		gen, err := group.Next(ctx)
 		if ctx.Err() != nil || errors.Is(err, kafkago.ErrGroupClosed) {
 			return
 		}
 		if err == nil {
-			g := &generation{in: in, gen: gen, facts: facts, dialer: dialer, brokers: brokers, signal: make(chan struct{}, 1)}
+			g := &generation{in: in, gen: gen, facts: facts, signal: make(chan struct{}, 1)}
 			gen.Start(g.run)
 			continue
 		}
@@ -67,29 +66,23 @@ func (in *Ingest) generations(ctx context.Context, group *kafkago.ConsumerGroup,
 // returned: kafka-go joins the next generation after that. So no commit comes
 // after a revoke.
 type generation struct {
-	in      *Ingest
-	gen     *kafkago.Generation
-	facts   map[string]topicFacts
-	dialer  *kafkago.Dialer
-	brokers []string // the first one answers
+	in    *Ingest
+	gen   *kafkago.Generation
+	facts map[string]topicFacts
 
 	mu     sync.Mutex
 	acked  map[string]map[int]int64 // not committed yet
 	signal chan struct{}
 }
 
-// run reads all partitions until the generation ends. It must not return before
+// run reads until the generation ends. It must not return before
 // that, or the member would join again and again.
 func (g *generation) run(genCtx context.Context) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	defer context.AfterFunc(genCtx, cancel)()
-	var readers sync.WaitGroup
-	for topic, assigned := range g.gen.Assignments {
-		for _, a := range assigned {
-			readers.Go(func() { g.read(ctx, topic, a) })
-		}
-	}
+	var reading sync.WaitGroup
+	reading.Go(func() { g.read(ctx) })
 	for ctx.Err() == nil {
 		select {
 		case <-g.signal:
@@ -99,7 +92,7 @@ func (g *generation) run(genCtx context.Context) {
 		case <-ctx.Done():
 		}
 	}
-	readers.Wait()
+	reading.Wait()
 	g.commit() // the broker takes it until the group has a new generation
 }
 
@@ -146,18 +139,45 @@ func (g *generation) commit() bool {
 	return false
 }
 
-// read reads one partition. While one batch is being acknowledged, the next is
-// collected and decoded.
-func (g *generation) read(ctx context.Context, topic string, a kafkago.PartitionAssignment) {
-	r, err := g.reader(ctx, topic, a)
+// read fetches the generation's partitions until ctx ends, each handed on to its own
+// lane. They are fetched with franz-go, at once: to kafka-go a record's time is its
+// sender's, also where the topic has the broker's (LogAppendTime).
+func (g *generation) read(ctx context.Context) {
+	cl, err := g.in.Conn.client(append(fetching(kgo.ReadUncommitted()), kgo.ConsumePartitions(g.starts(ctx)))...)
 	if err != nil {
-		g.in.Conn.logger().Error("kafka: a source partition can't be read", "topic", topic, "partition", a.ID, "err", err)
+		g.in.Conn.logger().Error("kafka: source partitions can't be read", "group", g.in.ID, "err", err)
 		return
 	}
-	defer r.Close()
+	defer cl.Close()
+	lanes := map[string]map[int32]chan kgo.FetchTopicPartition{}
+	var running sync.WaitGroup
+	defer running.Wait()
+	for topic, assigned := range g.gen.Assignments {
+		lanes[topic] = map[int32]chan kgo.FetchTopicPartition{}
+		for _, a := range assigned {
+			fetched := make(chan kgo.FetchTopicPartition)
+			lanes[topic][int32(a.ID)] = fetched
+			running.Go(func() { g.lane(ctx, fetched) })
+			defer close(fetched)
+		}
+	}
+	for ctx.Err() == nil {
+		g.in.poll(ctx, cl).EachPartition(func(p kgo.FetchTopicPartition) {
+			select {
+			case lanes[p.Topic][p.Partition] <- p:
+			case <-ctx.Done():
+			}
+		})
+	}
+}
+
+// lane publishes what was fetched of one partition. While one batch is being
+// acknowledged, the next is decoded.
+func (g *generation) lane(ctx context.Context, fetched <-chan kgo.FetchTopicPartition) {
 	type decoded struct {
 		batch Batch
 		out   []engine.Published
+		next  int64
 	}
 	ready := make(chan decoded)
 	var publisher sync.WaitGroup
@@ -167,103 +187,57 @@ func (g *generation) read(ctx context.Context, topic string, a kafkago.Partition
 		ok := true
 		for d := range ready { // after a failure, which is ctx's end, only drained
 			if ok = ok && g.in.write(ctx, d.batch, d.out); ok {
-				g.ack(topic, a.ID, d.batch.Records[len(d.batch.Records)-1].Offset+1)
+				g.ack(d.batch.Topic, int(d.batch.Partition), d.next)
 			}
 		}
 	})
-	for ctx.Err() == nil {
-		b := Batch{Topic: topic, TopicID: g.facts[topic].id, Partition: int32(a.ID)}
-		if b.Records = g.collect(ctx, r, topic, a.ID); len(b.Records) == 0 {
-			continue
-		}
-		d := decoded{batch: b}
-		if !g.in.persist(ctx, b, "decoding a batch", func(ctx context.Context) (err error) {
-			d.out, err = g.in.Handle(ctx, b)
-			return err
-		}) {
-			return
-		}
-		select {
-		case ready <- d:
-		case <-ctx.Done():
-		}
-	}
-}
-
-// reader opens a partition where the group stands. MaxWait bounds how long closing
-// takes; new records are handed out at once. The queue is short, as it is bounded
-// by count and not by bytes.
-func (g *generation) reader(ctx context.Context, topic string, a kafkago.PartitionAssignment) (*kafkago.Reader, error) {
-	cfg := kafkago.ReaderConfig{
-		Brokers: g.brokers, Dialer: g.dialer, Topic: topic, Partition: a.ID,
-		MinBytes: 1, MaxBytes: 16 << 20, MaxWait: 250 * time.Millisecond, QueueCapacity: 256,
-		ReadLagInterval: -1, ReadBackoffMin: 10 * time.Millisecond, ReadBackoffMax: time.Second,
-	}
-	if err := cfg.Validate(); err != nil { // NewReader would panic
-		return nil, err
-	}
-	r := kafkago.NewReader(cfg)
-	return r, r.SetOffset(g.start(ctx, topic, a))
-}
-
-// start is where to read from. A group that stands beyond the end stands in
-// another topic of that name (or in a log that lost its end): what there is now is
-// read from its start; kafka-go would wait for the end to come.
-func (g *generation) start(ctx context.Context, topic string, a kafkago.PartitionAssignment) int64 {
-	if a.Offset < 0 {
-		return kafkago.FirstOffset
-	}
-	for ctx.Err() == nil {
-		ends, err := listOffsets(ctx, g.in.Producer.control, map[string][]int32{topic: {int32(a.ID)}}, endOffset)
-		if err == nil {
-			if end := ends[topic][int32(a.ID)]; a.Offset > end {
-				g.in.Conn.logger().Error("kafka: ingest stands beyond the end of a source partition; it was made anew or lost records, and is read from its start",
-					"topic", topic, "partition", a.ID, "committed", a.Offset, "end", end)
-				return kafkago.FirstOffset
+	for p := range fetched { // after ctx's end, only drained
+		for b, next := range batches(p, g.facts[p.Topic].id) {
+			d := decoded{batch: b, next: next.Offset}
+			if !g.in.persist(ctx, b, "decoding a batch", func(ctx context.Context) (err error) {
+				d.out, err = g.in.Handle(ctx, b)
+				return err
+			}) {
+				break
 			}
+			ready <- d
+		}
+	}
+}
+
+// starts is where to read from. A group that stands beyond the end stands in
+// another topic of that name (or in a log that lost its end): what there is now is
+// read from its start.
+func (g *generation) starts(ctx context.Context) map[string]map[int32]kgo.Offset {
+	partitions := map[string][]int32{}
+	for topic, assigned := range g.gen.Assignments {
+		for _, a := range assigned {
+			partitions[topic] = append(partitions[topic], int32(a.ID))
+		}
+	}
+	var ends engine.Ends
+	for ctx.Err() == nil {
+		var err error
+		if ends, err = listOffsets(ctx, g.in.Producer.control, partitions, endOffset); err == nil {
 			break
 		}
 		g.in.Conn.logger().Warn("kafka: trying again", "err", err)
 		sleep(ctx, time.Second)
 	}
-	return a.Offset
-}
-
-// collect waits for records and returns a batch; none when ctx ends or on trouble.
-func (g *generation) collect(ctx context.Context, r *kafkago.Reader, topic string, p int) []SourceRecord {
-	m, err := r.FetchMessage(ctx)
-	if err != nil {
-		g.trouble(ctx, topic, p, err)
-		return nil
-	}
-	recs := []SourceRecord{sourceRecord(&m)}
-	size := len(m.Key) + len(m.Value)
-	more, cancel := context.WithTimeout(ctx, batchWait)
-	defer cancel()
-	for len(recs) < batchRecords && size < batchBytes {
-		if m, err = r.FetchMessage(more); err != nil {
-			g.trouble(more, topic, p, err)
-			break
+	starts := map[string]map[int32]kgo.Offset{}
+	for topic, assigned := range g.gen.Assignments {
+		starts[topic] = map[int32]kgo.Offset{}
+		for _, a := range assigned {
+			at, end := kgo.NewOffset().AtStart(), ends[topic][int32(a.ID)]
+			switch {
+			case a.Offset > end:
+				g.in.Conn.logger().Error("kafka: ingest stands beyond the end of a source partition; it was made anew or lost records, and is read from its start",
+					"topic", topic, "partition", a.ID, "committed", a.Offset, "end", end)
+			case a.Offset >= 0:
+				at = at.At(a.Offset)
+			}
+			starts[topic][int32(a.ID)] = at
 		}
-		recs = append(recs, sourceRecord(&m))
-		size += len(m.Key) + len(m.Value)
 	}
-	return recs
-}
-
-// trouble logs what the reader reports; it goes on trying by itself.
-func (g *generation) trouble(ctx context.Context, topic string, p int, err error) {
-	if ctx.Err() != nil || errors.Is(err, io.EOF) {
-		return
-	}
-	g.in.Conn.logger().Warn("kafka: reading a source partition, trying again", "topic", topic, "partition", p, "err", err)
-	sleep(ctx, retryCommit)
-}
-
-func sourceRecord(m *kafkago.Message) SourceRecord {
-	r := SourceRecord{Offset: m.Offset, Time: m.Time.UnixMilli(), Key: m.Key, Value: m.Value}
-	for _, h := range m.Headers {
-		r.Headers = append(r.Headers, stitch.Header{Key: h.Key, Value: h.Value})
-	}
-	return r
+	return starts
 }
