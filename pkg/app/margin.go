@@ -15,22 +15,11 @@ import (
 // where half of its retention has passed since there was one: a state that Redis
 // loses then can't be rebuilt, or soon can't. It looks at the snapshots' ends only.
 func SnapshotFindings(ctx context.Context, cfg *config.Config, now time.Time) (found []topicadmin.Finding, err error) {
-	conn, err := Conn(cfg)
+	journal, snapshots, end, err := past(cfg)
 	if err != nil {
 		return nil, err
 	}
-	names := cfg.TopicNames()
-	_, group := Groups(cfg)
-	journal, err := kafka.NewJournalReader(conn, names.Journal, group)
-	if err != nil {
-		return nil, err
-	}
-	defer journal.Close()
-	snapshots, err := kafka.NewSnapshots(conn, names.Snapshots)
-	if err != nil {
-		return nil, err
-	}
-	defer snapshots.Close()
+	defer end()
 	n, err := journal.Partitions(ctx)
 	if err != nil {
 		return nil, err
@@ -44,7 +33,7 @@ func SnapshotFindings(ctx context.Context, cfg *config.Config, now time.Time) (f
 		if err != nil {
 			return nil, err
 		}
-		if f, bad := m.judge(names.Journal, retention, now); bad {
+		if f, bad := m.judge(cfg.TopicNames().Journal, retention, now); bad {
 			found = append(found, f)
 		}
 	}

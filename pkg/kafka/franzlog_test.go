@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"lockstitch/pkg/hush"
 )
 
 // A client that finds no broker says so once in a while, with how often it did.
@@ -18,7 +20,7 @@ func TestFranzLogger(t *testing.T) {
 	l.now = func() time.Time { return now }
 	for range 100 {
 		l.Log(kgo.LogLevelWarn, "unable to open connection", "addr", "127.0.0.1:1")
-		now = now.Add(quiet / 20)
+		now = now.Add(hush.Quiet / 20)
 	}
 	l.Log(kgo.LogLevelError, "another")
 	text := out.String()

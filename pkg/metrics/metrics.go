@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"lockstitch/pkg/hush"
 	"lockstitch/pkg/wire"
 	"lockstitch/stitch"
 )
@@ -40,11 +41,12 @@ type Metrics struct {
 	stages                                                 *prometheus.HistogramVec
 	delay                                                  prometheus.Histogram
 
+	said hush.Log[trouble]
+
 	mu       sync.Mutex
 	parts    map[int32]*partition // owned by this process
 	unserved map[int32]*failure   // assigned to it, and nobody can serve them
 	tracks   map[place]*track     // for the lag in seconds
-	muted    map[trouble]*mute    // of the log
 }
 
 // New makes metrics with a registry of their own.
@@ -52,7 +54,7 @@ func New(opt Options) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(), log: opt.Log, now: opt.Now, hold: opt.Hold,
 		parts: map[int32]*partition{}, unserved: map[int32]*failure{},
-		tracks: map[place]*track{}, muted: map[trouble]*mute{},
+		tracks: map[place]*track{},
 	}
 	if m.log == nil {
 		m.log = slog.Default()

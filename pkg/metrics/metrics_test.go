@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"lockstitch/pkg/engine"
+	"lockstitch/pkg/hush"
 	"lockstitch/pkg/try"
 	"lockstitch/pkg/wire"
 	"lockstitch/stitch"
@@ -362,7 +363,7 @@ func TestTroubleIsCountedAndLoggedAtABoundedRate(t *testing.T) {
 		t.Errorf("%d lines were logged, want one for each kind:\n%s", n, log)
 	}
 	log.Reset()
-	c.t = c.t.Add(quiet)
+	c.t = c.t.Add(hush.Quiet)
 	m.Trouble(4, redisError("OOM"))
 	if got := log.String(); !strings.Contains(got, "partition=4 part=redis kind=oom err=OOM not_logged=49") {
 		t.Errorf("logged after a while:\n%s", got)

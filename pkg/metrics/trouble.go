@@ -7,7 +7,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"time"
 )
 
 // trouble is a kind of failure, in words of ours.
@@ -57,15 +56,6 @@ type redisReply interface {
 	RedisError()
 }
 
-// mute is how the log of one kind of trouble is kept quiet.
-type mute struct {
-	until   time.Time
-	skipped int
-}
-
-// quiet is how long the same trouble isn't logged again.
-const quiet = 10 * time.Second
-
 // Trouble counts a failure, logs it at a bounded rate, and has /ready say so
 // until the partition goes on.
 func (m *Metrics) Trouble(p int32, err error) {
@@ -78,7 +68,7 @@ func (m *Metrics) Trouble(p int32, err error) {
 	part := m.part(p)
 	part.trouble, part.at, part.retried = t, m.now(), false
 	m.mu.Unlock()
-	if skipped, ok := m.speak(t); ok {
+	if skipped, ok := m.said.Say(t, m.now()); ok {
 		m.log.Warn("a journal partition waits, trying again",
 			"partition", p, "part", t.part, "kind", t.kind, "err", err, "not_logged", skipped)
 	}
@@ -88,21 +78,4 @@ func (m *Metrics) Trouble(p int32, err error) {
 func (m *Metrics) IngestTrouble(err error) {
 	t := classify(err)
 	m.trouble.WithLabelValues(t.part, t.kind).Inc()
-}
-
-// speak reports whether this trouble is to be logged, and how many like it were
-// not since the last that was.
-func (m *Metrics) speak(t trouble) (skipped int, ok bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	now, last := m.now(), m.muted[t]
-	if last != nil && now.Before(last.until) {
-		last.skipped++
-		return 0, false
-	}
-	if last != nil {
-		skipped = last.skipped
-	}
-	m.muted[t] = &mute{until: now.Add(quiet)}
-	return skipped, true
 }
