@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-
 	"lockstitch/pkg/refold"
 	"lockstitch/pkg/topicadmin"
 )
@@ -17,13 +15,7 @@ import (
 // when they fall behind, an error where the journal was cut beyond them.
 func TestSnapshotFindings(t *testing.T) {
 	ctx := deadline(t, time.Minute)
-	cfg, stop := embed(t, ctx, local(), true)
-	defer stop()
-	r := start(t, cfg)
-	if err := produce(ctx, cfg, sample(t, "shop.jsonl")); err != nil {
-		t.Fatal(err)
-	}
-	r.drain(t, ctx)
+	cfg, r := drained(t, ctx)
 	r.stop(t)
 	find := func(now time.Time) (found []topicadmin.Finding) {
 		t.Helper()
@@ -43,29 +35,15 @@ func TestSnapshotFindings(t *testing.T) {
 	if found := find(time.Now().Add(5 * 24 * time.Hour)); len(found) > 0 {
 		t.Errorf("snapshots at the journal's end: %v", found)
 	}
-	cl, err := r.conn.Client()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cl.Close()
-	cut := kadm.Offsets{}
-	for p, x := range at {
-		cut.AddOffset(r.topics.Journal, p, x, -1)
-	}
-	admin := kadm.NewClient(cl)
-	if _, err := admin.DeleteRecords(ctx, cut); err != nil {
-		t.Fatal(err)
-	}
+	r.cut(t, ctx, r.topics.Journal, at)
 	if found := find(time.Now()); len(found) > 0 {
 		t.Errorf("cut at the snapshots: %v", found)
 	}
-	gone := kadm.Offsets{}
+	gone := map[int32]int64{}
 	for p := range at {
-		gone.AddOffset(cfg.TopicNames().Snapshots, p, -1, -1) // to its end
+		gone[p] = -1
 	}
-	if _, err := admin.DeleteRecords(ctx, gone); err != nil {
-		t.Fatal(err)
-	}
+	r.cut(t, ctx, cfg.TopicNames().Snapshots, gone)
 	found := find(time.Now())
 	if len(found) != len(at) || found[0].Severity != topicadmin.Error || !strings.Contains(found[0].String(), "newest snapshot") {
 		t.Errorf("the snapshots are gone: %v", found)

@@ -16,6 +16,36 @@ import (
 	"lockstitch/pkg/refold"
 )
 
+// drained is a run that has folded the shop's samples.
+func drained(t *testing.T, ctx context.Context) (*config.Config, *running) {
+	t.Helper()
+	cfg, stop := embed(t, ctx, local(), true)
+	t.Cleanup(stop)
+	r := start(t, cfg)
+	if err := produce(ctx, cfg, sample(t, "shop.jsonl")); err != nil {
+		t.Fatal(err)
+	}
+	r.drain(t, ctx)
+	return cfg, r
+}
+
+// cut deletes what lies below offsets of a topic's partitions; -1 is the end.
+func (r *running) cut(t *testing.T, ctx context.Context, topic string, below map[int32]int64) {
+	t.Helper()
+	cl, err := r.conn.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	offsets := kadm.Offsets{}
+	for p, at := range below {
+		offsets.AddOffset(topic, p, at, -1)
+	}
+	if _, err := kadm.NewClient(cl).DeleteRecords(ctx, offsets); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // stateOf is a test's connection to the state.
 func stateOf(t *testing.T, ctx context.Context, cfg *config.Config) refold.Parts {
 	t.Helper()
@@ -52,13 +82,7 @@ func checkAll(t *testing.T, ctx context.Context, parts refold.Parts) (entities i
 // Redis is lost and the journal is cut up to the snapshots, while processors run.
 func TestState(t *testing.T) {
 	ctx := deadline(t, time.Minute)
-	cfg, stop := embed(t, ctx, local(), true)
-	defer stop()
-	r := start(t, cfg)
-	if err := produce(ctx, cfg, sample(t, "shop.jsonl")); err != nil {
-		t.Fatal(err)
-	}
-	r.drain(t, ctx)
+	cfg, r := drained(t, ctx)
 	parts := stateOf(t, ctx, cfg)
 	entities := checkAll(t, ctx, parts)
 	if entities < 50 {
@@ -74,18 +98,7 @@ func TestState(t *testing.T) {
 
 	at := snapshotAll(t, ctx, parts)
 	n, _ := parts.Journal.Partitions(ctx)
-	cl, err := r.conn.Client()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cl.Close()
-	cut := kadm.Offsets{}
-	for p, x := range at {
-		cut.AddOffset(r.topics.Journal, p, x, -1)
-	}
-	if _, err := kadm.NewClient(cl).DeleteRecords(ctx, cut); err != nil {
-		t.Fatal(err)
-	}
+	r.cut(t, ctx, r.topics.Journal, at)
 	for p := range n {
 		if _, _, err := parts.Rebuild(ctx, p); err != nil {
 			t.Fatal(err)
@@ -149,25 +162,10 @@ func countDiffs(t *testing.T, ctx context.Context, parts refold.Parts) (n int) {
 // in Redis is all there is.
 func TestRebuildRefused(t *testing.T) {
 	ctx := deadline(t, time.Minute)
-	cfg, stop := embed(t, ctx, local(), true)
-	defer stop()
-	r := start(t, cfg)
-	if err := produce(ctx, cfg, sample(t, "shop.jsonl")); err != nil {
-		t.Fatal(err)
-	}
-	r.drain(t, ctx)
+	cfg, r := drained(t, ctx)
 	r.stop(t)
 	parts := stateOf(t, ctx, cfg)
-	cl, err := r.conn.Client()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cl.Close()
-	cut := kadm.Offsets{}
-	cut.AddOffset(r.topics.Journal, 0, 1, -1)
-	if _, err := kadm.NewClient(cl).DeleteRecords(ctx, cut); err != nil {
-		t.Fatal(err)
-	}
+	r.cut(t, ctx, r.topics.Journal, map[int32]int64{0: 1})
 	before, _, err := parts.State.Head(ctx, 0)
 	if err != nil {
 		t.Fatal(err)

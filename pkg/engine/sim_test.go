@@ -17,9 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"lockstitch/pkg/engine/simshop"
 	"lockstitch/pkg/wire"
 	"lockstitch/stitch"
-	"lockstitch/stitch/plan"
 )
 
 var (
@@ -37,7 +37,7 @@ const (
 	noCompare
 )
 
-const simServer = 2 // the source partition of the authority
+const simServer = simshop.Authority
 
 // world is one schedule: real owners and real ingest over simulated parts,
 // every port call a step at which the schedule may kill or pause its caller.
@@ -169,29 +169,7 @@ func (simObserver) Trouble(_ int32, err error) {
 }
 func (simObserver) Unreadable(int32, int64) { panic("unreadable") }
 
-var simIngest = sync.OnceValue(func() *wire.Ingest {
-	p, err := plan.Parse([]byte(simPlan))
-	if err != nil {
-		panic(err)
-	}
-	in, err := wire.NewIngest(wire.IngestOptions{Plan: p, Sources: map[string]wire.SourceRule{
-		"s0": {Origin: "app"}, "s1": {Origin: "web"},
-		"s2": {Origin: "server", Trust: wire.Trust{Alias: true, Delete: true, Suppress: true, Split: true}},
-	}})
-	if err != nil {
-		panic(err)
-	}
-	return in
-})
-
-const simPlan = `
-events:
-  order_completed:
-    properties: {order_id: {type: id, required: true}}
-    key: order_id
-    authority: [server]
-    hold: 40ms
-`
+var simIngest = sync.OnceValue(func() *wire.Ingest { return simshop.NewIngest(simHold * time.Millisecond) })
 
 const simHold = 40 // ms
 

@@ -270,7 +270,7 @@ func (w *world) sleep(d time.Duration) {
 func (w *world) write(n int) {
 	for range n {
 		s := w.rnd.IntN(len(virtualSources))
-		value := sourceEvent(w.rnd, s, len(w.sent), time.Now())
+		value := virtualShop.Event(w.rnd, s, len(w.sent))
 		r := &kgo.Record{Topic: virtualSources[s].Topic, Partition: int32(w.rnd.IntN(virtualPartitions)), Value: value}
 		again := w.rnd.IntN(6) == 0
 		for range 2 {
