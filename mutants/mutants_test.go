@@ -52,6 +52,42 @@ var mutants = map[string]mutant{
 		"stitch/claims.go", "binary.BigEndian.PutUint32(again[12:], uint32(now/1000))", "_ = now",
 		nil, []string{"./stitch/..."},
 	},
+	"a nameless authority copy waits for every source": {
+		"stitch/fact.go", "s.hold(ev, FactHeldAuthority, WaitAll,", "s.hold(ev, FactHeldAuthority, WaitAuthorities,",
+		nil, []string{"./stitch"},
+	},
+	"an order's event ID keeps the first copy's time": {
+		"stitch/fact.go", "next.EventID, next.Raw, next.Notes = f.EventID, nil, nil", "next.EventID, next.Raw, next.Notes = factID(s.key.ID, ev.Time), nil, nil",
+		nil, []string{"./stitch"},
+	},
+	"an app corrects itself": {
+		"stitch/fact.go", "if !f.Authority && f.changedBy(ev) {", "if false && f.changedBy(ev) {",
+		nil, []string{"./stitch/scenarios"},
+	},
+	"what is once stays once": {
+		"stitch/fact.go", "case !ev.Fact.Arbitrate && f.Status == FactPublished:", "case !ev.Fact.Arbitrate && false:",
+		nil, []string{"./stitch/scenarios"},
+	},
+	"a further nameless copy": {
+		"stitch/fact.go", "if f.Authority && (nameless || !f.changedBy(ev)) {", "if f.Authority && !f.changedBy(ev) {",
+		nil, []string{"./stitch/scenarios"},
+	},
+	"the window of repeats doesn't slide": {
+		"stitch/claims.go", "			return last.Source, true\n", "			e.Collapse[i].Time = ev.Time\n			return last.Source, true\n",
+		nil, []string{"./stitch/scenarios"},
+	},
+	"evidence of one time counts by origin": {
+		"stitch/timeline.go", "cmp.Compare(a.Origin, b.Origin), cmp.Compare(a.ID, b.ID),", "cmp.Compare(b.Origin, a.Origin), cmp.Compare(a.ID, b.ID),",
+		nil, []string{"./stitch/scenarios"},
+	},
+	"evidence of one time and origin counts by message ID": {
+		"stitch/timeline.go", "cmp.Compare(a.Origin, b.Origin), cmp.Compare(a.ID, b.ID),", "cmp.Compare(a.Origin, b.Origin), cmp.Compare(b.ID, a.ID),",
+		nil, []string{"./stitch/scenarios"},
+	},
+	"young logins are kept": {
+		"stitch/limits.go", "d.compact(s.p.Clock-s.p.Rules.SharedAfter, s.timeline())", "d.compact(math.MaxInt64, s.timeline())",
+		nil, []string{"./stitch/scenarios"},
+	},
 	"the circle rule": {
 		"stitch/merge.go", "latest := slices.MaxFunc(circle, Edge.compare)", "latest := e",
 		nil, []string{"./stitch/..."},

@@ -95,8 +95,15 @@ func (p *Partition) Due(clock, authorities, all int64) []Key {
 // Waiting returns the earliest timer's time; ok is false where none waits.
 // Owners append ticks for it.
 func (p *Partition) Waiting() (earliest int64, ok bool) {
-	for wait := range p.timers.queues {
-		if e, found := p.timers.head(Wait(wait)); found && (!ok || e.at < earliest) {
+	return p.earliest(WaitClock, WaitAuthorities, WaitAll)
+}
+
+// Held returns the earliest end of an order's hold; ok is false where none is held.
+func (p *Partition) Held() (earliest int64, ok bool) { return p.earliest(WaitAuthorities, WaitAll) }
+
+func (p *Partition) earliest(waits ...Wait) (earliest int64, ok bool) {
+	for _, wait := range waits {
+		if e, found := p.timers.head(wait); found && (!ok || e.at < earliest) {
 			earliest, ok = e.at, true
 		}
 	}

@@ -51,6 +51,7 @@ func (o *Owner) batch(ctx context.Context, entries []Entry) error {
 	b.Commit = o.since(&began)
 	b.Next, b.Timers = o.pos.Applied, o.part.Timers()
 	b.Earliest, _ = o.part.Waiting()
+	b.Held, _ = o.part.Held()
 	o.opt.Observe.Folded(o.p, b)
 	return nil
 }

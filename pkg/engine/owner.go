@@ -83,6 +83,7 @@ type Batch struct {
 	Oldest   int64         // append time of its first record, Unix ms
 	Timers   int           // facts and merges that wait
 	Earliest int64         // log time of the first of them, 0 for none
+	Held     int64         // log time at which the first hold of an order ends, 0 for none
 	Read     time.Duration // of the stages
 	Fold     time.Duration
 	Publish  time.Duration

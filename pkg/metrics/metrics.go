@@ -105,7 +105,7 @@ func (m *Metrics) gauges() {
 	m.memory = prometheus.NewGauge(named("redis_memory_bytes", "Memory that Redis uses."))
 	m.registry.MustRegister(m.memory)
 	m.watch("held_orders", "Orders and take-overs that wait in this process's partitions.", m.heldOrders)
-	m.watch("held_oldest_seconds", "Age of the oldest of them: at most a hold, unless a source is behind.", m.heldOldest)
+	m.watch("held_oldest_seconds", "Age of the oldest held order, by the longest hold: at most that, unless a source is behind.", m.heldOldest)
 	m.watch("snapshot_oldest_seconds", "Age of the oldest of the owned partitions' last snapshots; of the take-over where there was none since.", m.snapshotOldest)
 	m.watch("partitions_owned", "Journal partitions that this process serves.", m.owned)
 	m.watch("partitions_unserved", "Journal partitions assigned to this process that it can't serve.", m.unservedCount)

@@ -381,7 +381,7 @@ func TestHeld(t *testing.T) {
 	held := func(orders, seconds float64) {
 		t.Helper()
 		compare(t, m, fmt.Sprintf(`
-		# HELP lockstitch_held_oldest_seconds Age of the oldest of them: at most a hold, unless a source is behind.
+		# HELP lockstitch_held_oldest_seconds Age of the oldest held order, by the longest hold: at most that, unless a source is behind.
 		# TYPE lockstitch_held_oldest_seconds gauge
 		lockstitch_held_oldest_seconds %v
 		# HELP lockstitch_held_orders Orders and take-overs that wait in this process's partitions.
@@ -391,8 +391,8 @@ func TestHeld(t *testing.T) {
 	}
 	held(0, 0)
 	due := func(d time.Duration) int64 { return c.t.Add(d).UnixMilli() }
-	m.Folded(0, engine.Batch{Timers: 3, Earliest: due(4 * time.Minute)}) // held for 6 minutes
-	m.Folded(1, engine.Batch{Timers: 1, Earliest: due(9 * time.Minute)})
+	m.Folded(0, engine.Batch{Timers: 3, Earliest: due(time.Second), Held: due(4 * time.Minute)}) // held for 6 minutes
+	m.Folded(1, engine.Batch{Timers: 1, Held: due(9 * time.Minute)})
 	held(4, 360)
 	c.t = c.t.Add(time.Hour) // nobody folds: the age goes on
 	held(4, 3960)

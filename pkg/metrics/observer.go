@@ -12,12 +12,12 @@ var _ engine.Observer = (*Metrics)(nil)
 
 // partition is what is known of a journal partition that this process owns.
 type partition struct {
-	waiting  int       // orders and take-overs
-	earliest int64     // log time of the first one's timer, Unix ms
-	trouble  trouble   // zero for none
-	at       time.Time // of the latest trouble
-	retried  bool      // taken over since
-	copied   time.Time // when it had a whole snapshot last, or was taken over
+	waiting int       // orders and take-overs
+	held    int64     // log time at which the first hold of an order ends, Unix ms; 0 for none
+	trouble trouble   // zero for none
+	at      time.Time // of the latest trouble
+	retried bool      // taken over since
+	copied  time.Time // when it had a whole snapshot last, or was taken over
 }
 
 // part is the partition's entry; mu is held.
@@ -75,7 +75,7 @@ func (m *Metrics) Snapshot(p int32, c engine.Copied) {
 func (m *Metrics) Folded(p int32, b engine.Batch) {
 	m.mu.Lock()
 	part := m.part(p)
-	part.waiting, part.earliest, part.trouble = b.Timers, b.Earliest, trouble{}
+	part.waiting, part.held, part.trouble = b.Timers, b.Held, trouble{}
 	m.mu.Unlock()
 	kind := "live"
 	if b.Silent {
@@ -179,12 +179,12 @@ func (m *Metrics) snapshotOldest() float64 {
 	return oldest
 }
 
-// heldOldest reckons from the first timer: it was set a hold ahead.
+// heldOldest reckons from the first hold's end: it was set a hold ahead.
 func (m *Metrics) heldOldest() float64 {
 	oldest := 0.0
 	for _, p := range m.parts {
-		if p.waiting > 0 {
-			oldest = max(oldest, (m.now().Sub(time.UnixMilli(p.earliest)) + m.hold).Seconds())
+		if p.held > 0 {
+			oldest = max(oldest, (m.now().Sub(time.UnixMilli(p.held)) + m.hold).Seconds())
 		}
 	}
 	return oldest

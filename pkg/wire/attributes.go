@@ -73,15 +73,24 @@ func (d *decoding) write(object int32) {
 		}
 		d.writeMember(k)
 	}
-	if d.ev.Type == stitch.Identify && d.ev.Email != "" {
-		count++
-	}
-	if d.ev.Type == stitch.Identify && count > maxAttributes {
+	if d.ev.Type == stitch.Identify && count+d.added(object) > maxAttributes {
 		d.rejectAt(object, ReasonLimitAttributes, "must not be over 300 attributes")
 	}
 	if len(d.buf) > 1 {
 		d.ev.Attributes = bytes.Clone(append(d.buf, '}'))
 	}
+}
+
+// added is how many attributes an identify gets beside its traits: its email, and
+// the anonymous ID that a login ties.
+func (d *decoding) added(traits int32) (n int) {
+	if d.ev.Email != "" {
+		n++
+	}
+	if d.ev.User != "" && d.ev.Anonymous != "" && (!d.rule.Trust.Reserved || d.find(traits, "anonymous_id") == 0) {
+		n++
+	}
+	return n
 }
 
 func (d *decoding) writeMember(k int32) {
