@@ -57,7 +57,7 @@ func keepTheLaws(t *testing.T, name string, want sampleFacts) {
 
 const schemaFile = "../../testdata/customerio/track-v2-entity.schema.json"
 
-func readSources(t *testing.T, path string) []check.Source {
+func readSources(t testing.TB, path string) []check.Source {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
