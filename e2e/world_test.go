@@ -35,6 +35,7 @@ type world struct {
 	file   string // lockstitch.yaml
 	hold   time.Duration
 	reads  []reading
+	runs   []*process // all that were started
 	client *kgo.Client
 	admin  *kadm.Client
 }
@@ -100,7 +101,7 @@ func (w *world) configure(file string, s setup, environment string) {
 		redis = s.redis
 	}
 	text := fmt.Sprintf("environment: %s\nprefix: %s\nkafka: {brokers: [%q]}\nredis: {addresses: [%q], sentinel: {master: %q}}\n"+
-		"journal_partitions: 8\nreplication: %d\nmetrics: {listen: 127.0.0.1:0}\nlog: {format: json}\n%s\n",
+		"journal_partitions: 8\nreplication: %d\nmetrics: {listen: 127.0.0.1:0}\nlog: {format: json, level: debug}\n%s\n",
 		environment, w.prefix, w.kafka.Addr(), redis.Addr(), s.sentinel, max(s.replicas, 1), s.more)
 	if s.hold != 0 {
 		text += "plan: plan.yaml\n"
@@ -143,7 +144,9 @@ func (w *world) prefixed(names ...string) []string {
 // start runs a command that goes on until it is stopped.
 func (w *world) start(args ...string) *process {
 	w.t.Helper()
-	return launch(w.t, "`lockstitch "+strings.Join(args, " ")+"`", append(args, "--config", w.file)...)
+	p := launch(w.t, "`lockstitch "+strings.Join(args, " ")+"`", append(args, "--config", w.file)...)
+	w.runs = append(w.runs, p)
+	return p
 }
 
 // command runs a command to its end and returns its output.
@@ -288,8 +291,10 @@ func (w *world) inputs() (all []check.Source) {
 // are records that have no outcome yet for a reason that the checker can't know.
 func (w *world) judge(open bool, waiting ...string) check.Counts {
 	w.t.Helper()
+	in := w.inputs()
+	w.discreet(in)
 	r := check.Check(check.Input{
-		Sources: w.inputs(), Outputs: w.outputs(), HoldsOpen: open, Rules: w.rules(),
+		Sources: in, Outputs: w.outputs(), HoldsOpen: open, Rules: w.rules(),
 		Schema: "../testdata/customerio/track-v2-entity.schema.json",
 	})
 	r.Violations = slices.DeleteFunc(r.Violations, func(v check.Violation) bool {
