@@ -71,6 +71,7 @@ type prometheusConfig struct {
 	Global struct {
 		ScrapeInterval string `yaml:"scrape_interval"`
 	} `yaml:"global"`
+	RuleFiles     []string `yaml:"rule_files"`
 	ScrapeConfigs []scrape `yaml:"scrape_configs"`
 }
 
@@ -278,6 +279,47 @@ func TestPrometheusScrapesLockstitch(t *testing.T) {
 	}
 	if !job.ScrapeNativeHistograms || len(job.ScrapeProtocols) == 0 || job.ScrapeProtocols[0] != "PrometheusProto" {
 		t.Errorf("lockstitch_stage_seconds is a native histogram: %+v", job)
+	}
+}
+
+// TestAlerts: each metric of the runbook's table of alerts has one in alerts.yml, and
+// the other way round; each says what to read.
+func TestAlerts(t *testing.T) {
+	type rules struct {
+		Groups []struct {
+			Name  string
+			Rules []struct {
+				Alert, Expr, For string
+				Labels           map[string]string
+				Annotations      map[string]string
+			}
+		}
+	}
+	p := decode[prometheusConfig](t, "prometheus.yml")
+	if volumes := readCompose(t).Services["prometheus"].Volumes; len(p.RuleFiles) != 1 || !slices.Contains(volumes, "./deploy/"+p.RuleFiles[0]+":/etc/prometheus/"+p.RuleFiles[0]+":ro") {
+		t.Errorf("rules %v aren't mounted: %v", p.RuleFiles, volumes)
+	}
+	runbook := string(text(t, "../docs/runbook.md"))
+	table, _, _ := strings.Cut(runbook[strings.Index(runbook, "| metric | what it means | alert when |"):], "\n\n")
+	want, got := map[string]bool{}, map[string]bool{"lockstitch_partitions_owned": true, "lockstitch_ingested_total": true}
+	for _, row := range strings.Split(table, "\n")[2:] {
+		want[strings.Split(row, "`")[1]] = true
+	}
+	want["lockstitch_partitions_owned"], want["lockstitch_ingested_total"] = true, true // compared with
+	for _, group := range decode[rules](t, "alerts.yml", yaml.Strict()).Groups {
+		for _, r := range group.Rules {
+			for _, name := range regexp.MustCompile(`\b(?:lockstitch_[a-z_]+|up)\b`).FindAllString(r.Expr, -1) {
+				got[name] = true
+			}
+			_, anchor, _ := strings.Cut(r.Annotations["runbook"], "docs/runbook.md#")
+			heading := regexp.MustCompile(`(?mi)^#+ ` + strings.ReplaceAll(regexp.QuoteMeta(anchor), "-", "[ -]") + `$`)
+			if anchor == "" || !heading.MatchString(runbook) || r.Annotations["summary"] == "" || r.Labels["severity"] == "" {
+				t.Errorf("%s doesn't say what to read, or how urgent it is: %+v", r.Alert, r)
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("metrics (-runbook's table +alerts.yml):\n%s", diff)
 	}
 }
 
