@@ -337,3 +337,58 @@ func TestOwnerReadsTimersOfItsHead(t *testing.T) {
 		t.Errorf("refused %d times, %d sink records; want 1 and 1", s.heard.refused, s.sink())
 	}
 }
+
+// away are sources that can't be looked at for a while, and of which all was read.
+type away struct{ refuses int }
+
+func (a *away) Ends(context.Context) (engine.Ends, error) {
+	if a.refuses > 0 {
+		a.refuses--
+		return nil, errors.New("a source partition has no leader")
+	}
+	return engine.Ends{}, nil
+}
+func (*away) Passed(context.Context, engine.Ends) (authorities, all bool, err error) {
+	return true, true, nil
+}
+
+// ticking ends the owner when an order was published.
+type ticking struct {
+	engine.Log
+	s      *setting
+	cancel context.CancelFunc
+}
+
+func (l ticking) Read(ctx context.Context, from int64, limit int) ([]engine.Entry, error) {
+	if l.s.sink() > 0 {
+		l.cancel()
+	}
+	return l.Log.Read(ctx, from, limit)
+}
+
+// While sources can't be looked at a hold goes on, and the owner with it: it takes
+// nothing over anew, which would drop its cache and its snapshot.
+func TestOwnerOutlastsSources(t *testing.T) {
+	s, now := newSetting(), int64(1_800_000_000_000)
+	s.journal = memory.NewJournal(1, func() int64 { now += 1000; return now })
+	order := stitch.Key{Kind: stitch.KindFact, ID: "o1"}
+	s.journal.Append(0, wire.EncodeMessage(&stitch.Message{
+		Kind: stitch.MsgEvent, To: order, Place: stitch.Place{Sender: "s"},
+		Event: &stitch.Event{
+			Source: stitch.Source{Topic: "s"}, Type: stitch.Track, Name: "order_completed", User: "c1", Time: 1, Raw: &stitch.Raw{},
+			Fact: &stitch.Fact{Key: "o1", Order: "o1", Arbitrate: true, Hold: 1500},
+		},
+	}))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	o := engine.NewOwner(0, ticking{s.journal.Log(0), s, cancel}, s.state, nil, &away{refuses: 3}, engine.Options{
+		Environment: "test", Rules: stitch.DefaultRules(), Batch: 10, Cache: 10, Nonce: "n",
+		Now: time.Now, Observe: &s.heard, Wait: func(context.Context, time.Duration) error { return nil },
+	})
+	if err := o.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if s.sink() != 1 || len(s.heard.troubles) != 3 || len(s.heard.tookOver) != 1 {
+		t.Errorf("%d sink records, %d troubles, taken over %v; want 1, 3 and once", s.sink(), len(s.heard.troubles), s.heard.tookOver)
+	}
+}

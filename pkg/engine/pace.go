@@ -81,22 +81,15 @@ func (o *Owner) rule(ctx context.Context) error {
 	return o.log.Append(ctx, wire.EncodeMessage(&stitch.Message{Kind: stitch.MsgRules, Rules: &o.opt.Rules}))
 }
 
-// tick advances the rounds, and appends a tick that carries what they passed.
+// lookTime bounds how long a tick looks at the sources: batches wait meanwhile.
+const lookTime = 2 * time.Second
+
+// tick advances the rounds, and appends a tick that carries what they passed. Time
+// goes on also where the sources can't be looked at; what waits for them waits.
 func (o *Owner) tick(ctx context.Context, now time.Time) error {
 	a, all := &o.pacing.authorities, &o.pacing.all
-	err := a.advance(ctx, o.sources, func(e Ends) (bool, error) {
-		passed, _, err := o.sources.Passed(ctx, e)
-		return passed, err
-	})
-	if err != nil {
-		return err
-	}
-	err = all.advance(ctx, o.sources, func(e Ends) (bool, error) {
-		_, passed, err := o.sources.Passed(ctx, e)
-		return passed, err
-	})
-	if err != nil {
-		return err
+	if err := o.look(ctx, a, all); err != nil && ctx.Err() == nil {
+		o.opt.Observe.Trouble(o.p, err)
 	}
 	m := stitch.Message{
 		Kind: stitch.MsgTick, Watermark: a.passed, WatermarkAll: all.passed,
@@ -108,4 +101,21 @@ func (o *Owner) tick(ctx context.Context, now time.Time) error {
 		}
 	}
 	return o.log.Append(ctx, wire.EncodeMessage(&m))
+}
+
+// look advances the rounds by what the sources' ends and ingest's commits are.
+func (o *Owner) look(ctx context.Context, authorities, all *round) error {
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	err := authorities.advance(ctx, o.sources, func(e Ends) (bool, error) {
+		passed, _, err := o.sources.Passed(ctx, e)
+		return passed, err
+	})
+	if err != nil {
+		return err
+	}
+	return all.advance(ctx, o.sources, func(e Ends) (bool, error) {
+		_, passed, err := o.sources.Passed(ctx, e)
+		return passed, err
+	})
 }

@@ -286,7 +286,7 @@ func (q *queue) put(fp kgo.FetchTopicPartition, buffer int64, pause func(int32))
 		q.bytes += int64(e.Size)
 	}
 	if fp.Err != nil {
-		q.err = readError(fp)
+		q.err = readError(fp.Topic, fp.Partition, fp.Err)
 	}
 	if !q.paused && q.bytes >= buffer {
 		q.paused = true
@@ -300,9 +300,9 @@ func (q *queue) put(fp kgo.FetchTopicPartition, buffer int64, pause func(int32))
 
 // readError is what an owner hears of a partition's trouble. Lost data and an
 // offset outside the log are the same to it: where it stands is not in the log.
-func readError(fp kgo.FetchTopicPartition) error {
-	if _, lost := errors.AsType[*kgo.ErrDataLoss](fp.Err); lost || errors.Is(fp.Err, kerr.OffsetOutOfRange) {
+func readError(topic string, p int32, err error) error {
+	if _, lost := errors.AsType[*kgo.ErrDataLoss](err); lost || errors.Is(err, kerr.OffsetOutOfRange) {
 		return engine.ErrTruncated
 	}
-	return fmt.Errorf("kafka: reading %s partition %d: %w", fp.Topic, fp.Partition, fp.Err)
+	return fmt.Errorf("kafka: reading %s partition %d: %w", topic, p, err)
 }

@@ -148,11 +148,16 @@ func (in *Ingest) consumeUncommitted(ctx context.Context, topics []string, facts
 // publish turns a batch into records and has them acknowledged, trying again until
 // ctx ends. It reports whether the batch is done, that is, may be committed.
 func (in *Ingest) publish(ctx context.Context, b Batch) bool {
-	var out []engine.Published
-	return in.persist(ctx, b, "decoding a batch", func(ctx context.Context) (err error) {
+	out, ok := in.decode(ctx, b)
+	return ok && in.write(ctx, b, out)
+}
+
+func (in *Ingest) decode(ctx context.Context, b Batch) (out []engine.Published, ok bool) {
+	ok = in.persist(ctx, b, "decoding a batch", func(ctx context.Context) (err error) {
 		out, err = in.Handle(ctx, b)
 		return err
-	}) && in.write(ctx, b, out)
+	})
+	return out, ok
 }
 
 func (in *Ingest) write(ctx context.Context, b Batch, out []engine.Published) bool {

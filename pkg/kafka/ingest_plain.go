@@ -141,49 +141,108 @@ func (g *generation) commit() bool {
 
 // read fetches the generation's partitions until ctx ends, each handed on to its own
 // lane. They are fetched with franz-go, at once: to kafka-go a record's time is its
-// sender's, also where the topic has the broker's (LogAppendTime).
+// sender's, also where the topic has the broker's (LogAppendTime). A group that
+// stands beyond the end stands in another topic of that name, or in a log that lost
+// its end: what there is now is read from its start.
 func (g *generation) read(ctx context.Context) {
-	cl, err := g.in.Conn.client(append(fetching(kgo.ReadUncommitted()), kgo.ConsumePartitions(g.starts(ctx)))...)
+	at, lanes := map[string]map[int32]kgo.Offset{}, map[string]map[int32]*lane{}
+	for topic, assigned := range g.gen.Assignments {
+		at[topic], lanes[topic] = map[int32]kgo.Offset{}, map[int32]*lane{}
+		for _, a := range assigned {
+			offset := kgo.NewOffset().AtStart()
+			if a.Offset >= 0 {
+				offset = offset.At(a.Offset)
+			}
+			at[topic][int32(a.ID)] = offset
+			lanes[topic][int32(a.ID)] = &lane{committed: a.Offset, fetched: make(chan kgo.FetchTopicPartition)}
+		}
+	}
+	cl, err := g.in.Conn.client(append(fetching(kgo.ReadUncommitted()), kgo.ConsumePartitions(at))...)
 	if err != nil {
 		g.in.Conn.logger().Error("kafka: source partitions can't be read", "group", g.in.ID, "err", err)
 		return
 	}
 	defer cl.Close()
-	lanes := map[string]map[int32]chan kgo.FetchTopicPartition{}
 	var running sync.WaitGroup
 	defer running.Wait()
-	for topic, assigned := range g.gen.Assignments {
-		lanes[topic] = map[int32]chan kgo.FetchTopicPartition{}
-		for _, a := range assigned {
-			fetched := make(chan kgo.FetchTopicPartition)
-			lanes[topic][int32(a.ID)] = fetched
-			running.Go(func() { g.lane(ctx, fetched) })
-			defer close(fetched)
+	for _, partitions := range lanes {
+		for _, l := range partitions {
+			running.Go(func() { g.publish(ctx, l.fetched) })
+			defer close(l.fetched)
 		}
 	}
+	same := map[string]bool{}
 	for ctx.Err() == nil {
 		g.in.poll(ctx, cl).EachPartition(func(p kgo.FetchTopicPartition) {
-			select {
-			case lanes[p.Topic][p.Partition] <- p:
-			case <-ctx.Done():
+			l := lanes[p.Topic][p.Partition] // nil where a fetch only brings an error of its topic
+			if l == nil || len(p.Records) == 0 {
+				return
 			}
+			if !same[p.Topic] {
+				if !g.same(ctx, p.Topic) {
+					return
+				}
+				same[p.Topic] = true
+			}
+			g.hand(ctx, l, p)
 		})
 	}
 }
 
-// lane publishes what was fetched of one partition. While one batch is being
+// lane is one partition's way to its publisher.
+type lane struct {
+	committed int64 // where it begins, -1 for the start
+	begun     bool
+	fetched   chan kgo.FetchTopicPartition
+}
+
+func (g *generation) hand(ctx context.Context, l *lane, p kgo.FetchTopicPartition) {
+	if first := p.Records[0].Offset; !l.begun && first < l.committed {
+		g.in.Conn.logger().Error("kafka: ingest stood beyond the end of a source partition; it was made anew or lost records, and is read from its start",
+			"topic", p.Topic, "partition", p.Partition, "committed", l.committed, "from", first)
+	}
+	l.begun = true
+	select {
+	case l.fetched <- p:
+	case <-ctx.Done():
+	}
+}
+
+// same waits until it is known that what was fetched is of the topic that the facts
+// name, and not of one that was made anew under its name since: its offsets begin
+// anew, and under the old topic's places they would count as repeats. A client keeps
+// to the topic that it first saw, and an ID never comes back. Of another topic
+// nothing is handed on; watch sees it too, and all begin anew.
+func (g *generation) same(ctx context.Context, topic string) bool {
+	for ctx.Err() == nil {
+		now, err := describe(ctx, g.in.Producer.control, topic)
+		switch {
+		case err != nil:
+			g.in.Conn.logger().Warn("kafka: a source topic can't be looked up, trying again", "topic", topic, "err", err)
+			sleep(ctx, time.Second)
+		case now[topic].id == g.facts[topic].id:
+			return true
+		default:
+			g.in.Conn.logger().Warn("kafka: a source topic was made anew, waiting to begin anew", "topic", topic)
+			<-ctx.Done()
+		}
+	}
+	return false
+}
+
+// publish publishes what was fetched of one partition. While one batch is being
 // acknowledged, the next is decoded.
-func (g *generation) lane(ctx context.Context, fetched <-chan kgo.FetchTopicPartition) {
+func (g *generation) publish(ctx context.Context, fetched <-chan kgo.FetchTopicPartition) {
 	type decoded struct {
 		batch Batch
 		out   []engine.Published
 		next  int64
 	}
 	ready := make(chan decoded)
-	var publisher sync.WaitGroup
-	defer publisher.Wait()
+	var writer sync.WaitGroup
+	defer writer.Wait()
 	defer close(ready)
-	publisher.Go(func() {
+	writer.Go(func() {
 		ok := true
 		for d := range ready { // after a failure, which is ctx's end, only drained
 			if ok = ok && g.in.write(ctx, d.batch, d.out); ok {
@@ -193,51 +252,11 @@ func (g *generation) lane(ctx context.Context, fetched <-chan kgo.FetchTopicPart
 	})
 	for p := range fetched { // after ctx's end, only drained
 		for b, next := range batches(p, g.facts[p.Topic].id) {
-			d := decoded{batch: b, next: next.Offset}
-			if !g.in.persist(ctx, b, "decoding a batch", func(ctx context.Context) (err error) {
-				d.out, err = g.in.Handle(ctx, b)
-				return err
-			}) {
+			out, ok := g.in.decode(ctx, b)
+			if !ok {
 				break
 			}
-			ready <- d
+			ready <- decoded{b, out, next.Offset}
 		}
 	}
-}
-
-// starts is where to read from. A group that stands beyond the end stands in
-// another topic of that name (or in a log that lost its end): what there is now is
-// read from its start.
-func (g *generation) starts(ctx context.Context) map[string]map[int32]kgo.Offset {
-	partitions := map[string][]int32{}
-	for topic, assigned := range g.gen.Assignments {
-		for _, a := range assigned {
-			partitions[topic] = append(partitions[topic], int32(a.ID))
-		}
-	}
-	var ends engine.Ends
-	for ctx.Err() == nil {
-		var err error
-		if ends, err = listOffsets(ctx, g.in.Producer.control, partitions, endOffset); err == nil {
-			break
-		}
-		g.in.Conn.logger().Warn("kafka: trying again", "err", err)
-		sleep(ctx, time.Second)
-	}
-	starts := map[string]map[int32]kgo.Offset{}
-	for topic, assigned := range g.gen.Assignments {
-		starts[topic] = map[int32]kgo.Offset{}
-		for _, a := range assigned {
-			at, end := kgo.NewOffset().AtStart(), ends[topic][int32(a.ID)]
-			switch {
-			case a.Offset > end:
-				g.in.Conn.logger().Error("kafka: ingest stands beyond the end of a source partition; it was made anew or lost records, and is read from its start",
-					"topic", topic, "partition", a.ID, "committed", a.Offset, "end", end)
-			case a.Offset >= 0:
-				at = at.At(a.Offset)
-			}
-			starts[topic][int32(a.ID)] = at
-		}
-	}
-	return starts
 }

@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -89,7 +88,7 @@ func (r *JournalReader) Committed(ctx context.Context, p int32) (int64, error) {
 func (r *JournalReader) Read(ctx context.Context, p int32, from int64, limit int) ([]engine.Entry, error) {
 	if r.reading == nil || r.p != p || r.next != from {
 		r.leave()
-		cl, err := r.conn.client(kgo.FetchMaxPartitionBytes(scanBytes),
+		cl, err := r.conn.client(kgo.FetchMaxPartitionBytes(scanBytes), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 			kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{r.topic: {p: kgo.NewOffset().At(from)}}))
 		if err != nil {
 			return nil, err
@@ -100,9 +99,11 @@ func (r *JournalReader) Read(ctx context.Context, p int32, from int64, limit int
 	if ctx.Err() != nil && fetches.NumRecords() == 0 {
 		return nil, nil
 	}
-	if err := fetches.Err(); err != nil && ctx.Err() == nil {
-		r.leave() // beside the error there may be records, which would be passed over
-		return nil, fmt.Errorf("kafka: reading partition %d of topic %s: %w", p, r.topic, err)
+	for _, f := range fetches.Errors() {
+		if ctx.Err() == nil {
+			r.leave() // beside the error there may be records, which would be passed over
+			return nil, readError(f.Topic, f.Partition, f.Err)
+		}
 	}
 	entries := make([]engine.Entry, 0, fetches.NumRecords())
 	for it := fetches.RecordIter(); !it.Done(); {
