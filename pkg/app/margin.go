@@ -9,6 +9,7 @@ import (
 	"lockstitch/pkg/engine"
 	"lockstitch/pkg/kafka"
 	"lockstitch/pkg/topicadmin"
+	"lockstitch/stitch"
 )
 
 // SnapshotFindings says where the journal was cut beyond the newest snapshot, and
@@ -29,7 +30,7 @@ func SnapshotFindings(ctx context.Context, cfg *config.Config, now time.Time) (f
 		return nil, err
 	}
 	for p := range n {
-		m, err := marginOf(ctx, journal, snapshots, p)
+		m, err := marginOf(ctx, cfg.Environment, journal, snapshots, p)
 		if err != nil {
 			return nil, err
 		}
@@ -44,19 +45,20 @@ func SnapshotFindings(ctx context.Context, cfg *config.Config, now time.Time) (f
 type margin struct {
 	p                     int32
 	start, committed, end int64 // of the journal
-	at                    int64 // of the newest snapshot, 0 for none
+	at                    int64 // of the newest snapshot that a rebuild could begin with, 0 for none
 	oldest                time.Time
 }
 
-func marginOf(ctx context.Context, journal *kafka.JournalReader, snapshots *kafka.Snapshots, p int32) (m margin, err error) {
+func marginOf(ctx context.Context, environment string, journal *kafka.JournalReader, snapshots *kafka.Snapshots, p int32) (m margin, err error) {
 	m.p = p
-	if m.start, m.end, _, err = journal.Bounds(ctx, p); err != nil {
+	var topicID string
+	if m.start, m.end, topicID, err = journal.Bounds(ctx, p); err != nil {
 		return m, err
 	}
 	if m.committed, err = journal.Committed(ctx, p); err != nil || m.committed <= 0 {
 		return m, err
 	}
-	if m.at, err = engine.Ended(ctx, snapshots, p); err != nil {
+	if m.at, err = engine.Ended(ctx, snapshots, p, engine.Fits(stitch.Logic, environment, topicID, m.start, m.end)); err != nil {
 		return m, err
 	}
 	if from := max(m.at, m.start); from < m.end { // the first record that a rebuild would need
@@ -76,8 +78,8 @@ func (m margin) judge(topic string, retention time.Duration, now time.Time) (f t
 		return f, false
 	case m.start > m.at:
 		f.Severity = topicadmin.Error
-		f.Text = fmt.Sprintf("partition %d begins at %d and its newest snapshot is at %d: Redis's state is all there is; "+
-			"back it up, and let a processor take a snapshot (process.snapshot_every)", m.p, m.start, m.at)
+		f.Text = fmt.Sprintf("partition %d begins at %d and no snapshot of this journal reaches into it: Redis's state is all there is; "+
+			"back it up, and let a processor take a snapshot (process.snapshot_every)", m.p, m.start)
 		return f, true
 	case retention > 0 && !m.oldest.IsZero() && now.Sub(m.oldest) > retention/2:
 		f.Severity = topicadmin.Warning

@@ -39,13 +39,18 @@ func TestSnapshotFindings(t *testing.T) {
 	if found := find(time.Now()); len(found) > 0 {
 		t.Errorf("cut at the snapshots: %v", found)
 	}
+	cfg.Environment = "other"
+	if found := find(time.Now()); len(found) != len(at) || found[0].Severity != topicadmin.Error {
+		t.Errorf("the snapshots are another environment's: %v", found)
+	}
+	cfg.Environment = "dev"
 	gone := map[int32]int64{}
 	for p := range at {
 		gone[p] = -1
 	}
 	r.cut(t, ctx, cfg.TopicNames().Snapshots, gone)
 	found := find(time.Now())
-	if len(found) != len(at) || found[0].Severity != topicadmin.Error || !strings.Contains(found[0].String(), "newest snapshot") {
+	if len(found) != len(at) || found[0].Severity != topicadmin.Error || !strings.Contains(found[0].String(), "no snapshot of this journal") {
 		t.Errorf("the snapshots are gone: %v", found)
 	}
 }

@@ -397,7 +397,7 @@ func (r *run) lookAgain(ctx context.Context) error {
 	}
 	for _, topic := range append(r.Topics.outputs(), r.Topics.Journal) {
 		for p, m := range now.Topics[topic] {
-			if m.Start > r.begin[topic][p] {
+			if p < len(r.begin[topic]) && m.Start > r.begin[topic][p] { // others came since
 				r.shrunk = topic
 			}
 		}

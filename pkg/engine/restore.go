@@ -46,16 +46,17 @@ func Find(ctx context.Context, snapshots Snapshots, p int32, fits func(stitch.Me
 	}
 }
 
-// Ended returns the offset of the snapshot of partition p that ended last, 0 for
-// none: a quick look, which doesn't see whether its parts are there.
-func Ended(ctx context.Context, snapshots Snapshots, p int32) (at int64, err error) {
+// Ended returns the offset of the snapshot of partition p that ended last, of those
+// that fit, 0 for none: a quick look, which doesn't see whether its parts are there.
+func Ended(ctx context.Context, snapshots Snapshots, p int32, fits func(stitch.Meta) bool) (at int64, err error) {
 	start, end, err := snapshots.Bounds(ctx, p)
 	for n := int64(16); err == nil && at == 0 && start < end; n *= 4 {
 		from := max(start, end-n)
 		err = snapshots.Scan(ctx, p, from, func(_ int64, record []byte) error {
 			var r wire.SnapshotRecord
-			if wire.UnmarshalState(record, &r) == nil && r.Kind == wire.SnapshotEnd {
-				at = r.At
+			var m stitch.Meta
+			if wire.UnmarshalState(record, &r) == nil && r.Kind == wire.SnapshotEnd && wire.UnmarshalState(r.Meta, &m) == nil && fits(m) {
+				at = m.Applied
 			}
 			return nil
 		})

@@ -25,7 +25,8 @@ const (
 // copying is a snapshot that is being taken.
 type copying struct {
 	id     string
-	at     int64 // X
+	at     int64  // X
+	meta   []byte // of the state at X
 	began  time.Time
 	resume time.Time // not before
 
@@ -116,7 +117,7 @@ func (o *Owner) beginCopy(now time.Time) *copying {
 }
 
 func newCopying(id string, at int64, meta []byte) *copying {
-	c := &copying{id: id, at: at, stride: 1, early: map[stitch.Key]struct{}{}, digest: sha256.New()}
+	c := &copying{id: id, at: at, meta: meta, stride: 1, early: map[stitch.Key]struct{}{}, digest: sha256.New()}
 	c.add(wire.SnapshotRecord{Kind: wire.SnapshotBegin, Meta: meta})
 	return c
 }
@@ -218,7 +219,7 @@ func (c *copying) flush() {
 
 func (c *copying) end() {
 	c.flush()
-	c.add(wire.SnapshotRecord{Kind: wire.SnapshotEnd, At: c.at, Parts: c.parts, Digest: c.digest.Sum(nil)})
+	c.add(wire.SnapshotRecord{Kind: wire.SnapshotEnd, Meta: c.meta, Parts: c.parts, Digest: c.digest.Sum(nil)})
 }
 
 func (c *copying) add(r wire.SnapshotRecord) (record []byte) {

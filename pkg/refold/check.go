@@ -97,7 +97,7 @@ func (c *checking) move(ctx context.Context, to engine.Position) error {
 	return c.to(ctx, to.Applied)
 }
 
-// pages compares some pages.
+// pages compares some pages; fewer at a time where batches come in between.
 func (c *checking) pages(ctx context.Context, first, n int) error {
 	for {
 		got, before, after, err := c.State.Page(ctx, c.p, c.at.Generation, first, n)
@@ -105,7 +105,13 @@ func (c *checking) pages(ctx context.Context, first, n int) error {
 			return err
 		}
 		if before != after {
-			continue // a batch came in between
+			if n == 1 {
+				continue
+			}
+			if err := c.pages(ctx, first, n/2); err != nil {
+				return err
+			}
+			return c.pages(ctx, first+n/2, n-n/2)
 		}
 		if err := c.move(ctx, after); err != nil {
 			return err

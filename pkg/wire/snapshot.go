@@ -7,14 +7,14 @@ type SnapshotRecord struct {
 	Kind SnapshotKind `cbor:"1,keyasint"`
 	ID   string       `cbor:"2,keyasint"` // of the snapshot
 
-	// Of a begin: the state's meta (stitch.Meta, encoded) at the snapshot's offset.
+	// Of a begin: the state's meta (stitch.Meta, encoded) at the snapshot's offset; of
+	// an end the same, for who looks only at ends.
 	Meta []byte `cbor:"3,keyasint,omitempty"`
 
 	// Of a part. An entity may stand in several, as the same bytes.
 	Entities []SnapshotEntity `cbor:"4,keyasint,omitempty"`
 
-	// Of an end. At is the snapshot's offset, for who looks only at ends.
-	At     int64  `cbor:"7,keyasint,omitempty"`
+	// Of an end.
 	Parts  int64  `cbor:"5,keyasint,omitempty"`
 	Digest []byte `cbor:"6,keyasint,omitempty"` // SHA-256 of the parts' records, one after the other
 }
