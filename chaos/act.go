@@ -52,7 +52,7 @@ var actions = map[string]action{
 		return nil
 	},
 	"processor paused beyond its session": func(w *world, ctx context.Context, f faults.Fault) error {
-		w.picked(f).pause(ctx, faults.Between(8*time.Second, 15*time.Second, f.B))
+		w.picked(f).pause(ctx, faults.Between(8*time.Second, 30*time.Second, f.B))
 		return nil
 	},
 	"fourth processor joins and is killed": func(w *world, ctx context.Context, f faults.Fault) error {
