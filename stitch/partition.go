@@ -78,9 +78,6 @@ func (p *Partition) Put(k Key, e *Entity) {
 // Entity returns a loaded entity, nil where it is not loaded.
 func (p *Partition) Entity(k Key) *Entity { return p.entities[k] }
 
-// Loaded is the number of loaded entities.
-func (p *Partition) Loaded() int { return len(p.entities) }
-
 // Drop forgets loaded entities until at most keep are left, never one that was
 // changed since the last Settle. Which ones go changes no output.
 func (p *Partition) Drop(keep int) {

@@ -267,8 +267,6 @@ func deliver(fetches kgo.Fetches, f func(*kgo.Record) error) error {
 }
 
 func auditRecord(r *kgo.Record) *audit.Record {
-	return &audit.Record{
-		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Time: r.Timestamp.UnixMilli(),
-		Key: r.Key, Value: r.Value, Headers: headersOf(r),
-	}
+	rec := audit.Record(record(r))
+	return &rec
 }

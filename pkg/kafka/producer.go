@@ -103,9 +103,6 @@ func NewProducer(ctx context.Context, conn Conn, topics Topics, opt ProducerOpti
 	return p, nil
 }
 
-// Partitions is the journal's partition count.
-func (p *Producer) Partitions() int { return p.partitions }
-
 // Limit is the size in bytes, as Size counts it, up to which a record fits a topic.
 func (p *Producer) Limit(t engine.Topic) int {
 	p.mu.Lock()
