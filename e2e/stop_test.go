@@ -51,6 +51,17 @@ func TestWrongRedisIsRefused(t *testing.T) {
 		w.configure(w.file, setup{}, "other")
 		w.refused(`environment "e2e"`, `"other"`, "configure another prefix or server")
 	})
+	t.Run("another environment's topics beside an empty Redis", func(t *testing.T) {
+		w := newWorld(t, setup{})
+		first := w.start("run")
+		first.isReady()
+		w.produce(w.pinned(), order(w.prefix+"events.server", "o1", "m-1"))
+		w.settle()
+		w.stops(first)
+		w.file = filepath.Join(t.TempDir(), "other.yaml")
+		w.configure(w.file, setup{redis: ownRedis(t, parts.RedisOptions{})}, "other")
+		w.refused("the journal is another environment's", `for environment "e2e"`, `"other"`, "configure another prefix or server")
+	})
 	t.Run("a server that evicts", func(t *testing.T) {
 		w := newWorld(t, setup{redis: ownRedis(t, parts.RedisOptions{Policy: "allkeys-lru"})})
 		w.refused("allkeys-lru", "set it to noeviction")

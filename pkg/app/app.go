@@ -153,6 +153,13 @@ func (a *App) work(ctx context.Context, monitor *kafka.Monitor, state store) err
 		defer cancel()
 		producer.Close(ctx)
 	}()
+	_, group := Groups(a.cfg)
+	err = a.insist(ctx, "waiting for Kafka", func() error {
+		return monitor.Ours(ctx, a.cfg.Environment, group, a.cfg.TopicNames().Journal)
+	}, func(err error) bool { return errors.Is(err, kafka.ErrOtherEnvironment) })
+	if err != nil {
+		return err
+	}
 	sources, err := kafka.NewSources(a.conn, a.ingestGroup(), a.sources)
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ package config
 // this file's folder.
 type Config struct {
 	// The name of the environment: dev, staging, prod, or your own. It is written
-	// into the state, and state that another environment wrote is refused.
+	// into the state and the committed offsets; what another environment wrote is refused.
 	Environment string `yaml:"environment"`
 	// Stands before the name of every topic (sources too), before the consumer
 	// group and before every Redis key, so that environments can share a cluster.

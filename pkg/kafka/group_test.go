@@ -96,6 +96,17 @@ func TestCommitIsMarkedAsOurs(t *testing.T) {
 		t.Fatalf("after Commit(7): %d, %t, %v", at, ours, err)
 	}
 	stop()
+	m, err := NewMonitor(c.conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if err := m.Ours(ctx, "test", "g", "journal"); err != nil {
+		t.Errorf("our own journal: %v", err)
+	}
+	if err := m.Ours(ctx, "other", "g", "journal"); !errors.Is(err, ErrOtherEnvironment) {
+		t.Errorf("the journal of another environment: %v", err)
+	}
 
 	adm := kadm.NewClient(c.client(t))
 	reset := kadm.Offsets{}

@@ -96,7 +96,7 @@ func (c cluster) join(t testing.TB, p *Producer, id string, change func(*Group))
 	t.Helper()
 	ch := make(chan handle, 64)
 	g := &Group{
-		Conn: c.conn, Topics: testTopics, ID: id, Producer: p,
+		Conn: c.conn, Topics: testTopics, ID: id, Environment: "test", Producer: p,
 		Owner: func(ctx context.Context, p int32, log engine.Log) error {
 			ch <- handle{log, p, ctx}
 			<-ctx.Done()

@@ -2,9 +2,13 @@ package kafka
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"lockstitch/pkg/engine"
@@ -15,7 +19,30 @@ import (
 // another environment, or for a journal of the same name that is gone: taking
 // that offset for ours would skip records.
 func mark(environment string, topicID [16]byte) string {
-	return "lockstitch/" + environment + "/" + formatTopicID(topicID)
+	return marked + environment + "/" + formatTopicID(topicID)
+}
+
+const marked = "lockstitch/"
+
+// ErrOtherEnvironment says that another environment's processors fold the journal.
+var ErrOtherEnvironment = errors.New("kafka: the journal is another environment's")
+
+// Ours refuses a journal whose offsets the group has committed for another environment
+// (contract section 1), with ErrOtherEnvironment. What the group may not be asked for
+// is taken for ours: its owners look again.
+func (m *Monitor) Ours(ctx context.Context, environment, group, journal string) error {
+	at, err := fetchOffsets(ctx, m.client, group)
+	if errors.Is(err, kerr.GroupAuthorizationFailed) {
+		return nil
+	}
+	for _, o := range at[journal] {
+		rest, ok := strings.CutPrefix(o.Metadata, marked)
+		if other, _, _ := strings.Cut(rest, "/"); ok && other != environment {
+			return fmt.Errorf("%w: group %s has committed offsets of %s for environment %q, this is %q: configure another prefix or server, or the environment's right name",
+				ErrOtherEnvironment, group, journal, other, environment)
+		}
+	}
+	return err
 }
 
 // publishGrace is how long a Publish whose context ended still waits for what it
