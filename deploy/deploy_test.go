@@ -16,17 +16,22 @@ import (
 
 // metrics are the names that Lockstitch exposes, each with its labels.
 var metrics = map[string][]string{
-	"lockstitch_records_total":        {"source", "outcome"},
-	"lockstitch_lag_records":          {"topic", "partition"},
-	"lockstitch_lag_seconds":          nil,
-	"lockstitch_stage_seconds":        {"stage"},
-	"lockstitch_held_orders":          nil,
-	"lockstitch_held_oldest_seconds":  nil,
-	"lockstitch_refused_ids_total":    {"reason"},
-	"lockstitch_cas_refused_total":    nil,
-	"lockstitch_catchup_silent_total": nil,
-	"lockstitch_redis_memory_bytes":   nil,
-	"lockstitch_batches_total":        nil,
+	"lockstitch_records_total":           {"source", "outcome"},
+	"lockstitch_lag_records":             {"topic", "partition"},
+	"lockstitch_lag_seconds":             nil,
+	"lockstitch_stage_seconds":           {"stage"},
+	"lockstitch_held_orders":             nil,
+	"lockstitch_held_oldest_seconds":     nil,
+	"lockstitch_refused_ids_total":       {"reason"},
+	"lockstitch_cas_refused_total":       nil,
+	"lockstitch_catchup_silent_total":    nil,
+	"lockstitch_redis_memory_bytes":      nil,
+	"lockstitch_batches_total":           nil,
+	"lockstitch_partitions_unserved":     nil,
+	"lockstitch_trouble_total":           {"part", "kind"},
+	"lockstitch_snapshots_total":         nil,
+	"lockstitch_snapshot_oldest_seconds": nil,
+	"lockstitch_rebuilds_total":          {"reason"},
 }
 
 // The parts of the Compose specification that docker-compose.yml uses; a key
