@@ -55,13 +55,8 @@ func (r *JournalReader) Bounds(ctx context.Context, p int32) (start, end int64, 
 	if err != nil {
 		return 0, 0, "", err
 	}
-	partition := map[string][]int32{r.topic: {p}}
-	starts, err := listOffsets(ctx, r.client, partition, startOffset)
-	if err != nil {
-		return 0, 0, "", err
-	}
-	ends, err := listOffsets(ctx, r.client, partition, endOffset)
-	return starts[r.topic][p], ends[r.topic][p], facts.id, err
+	start, end, err = bounds(ctx, r.client, r.topic, p)
+	return start, end, facts.id, err
 }
 
 // Retention is how long the journal keeps records, 0 for ever or where the

@@ -123,19 +123,10 @@ func (l *partitionLog) Bounds(ctx context.Context) (start, end int64, topicID st
 			return err
 		}
 		topicID = facts.id
-		if start, err = l.offset(ctx, startOffset); err != nil {
-			return err
-		}
-		end, err = l.offset(ctx, endOffset)
+		start, end, err = bounds(ctx, l.m.feed.client, l.m.topic, l.p)
 		return err
 	})
 	return start, end, topicID, err
-}
-
-// offset lists one of the partition's offsets.
-func (l *partitionLog) offset(ctx context.Context, w which) (int64, error) {
-	found, err := listOffsets(ctx, l.m.feed.client, map[string][]int32{l.m.topic: {l.p}}, w)
-	return found[l.m.topic][l.p], err
 }
 
 // Committed implements engine.Log.

@@ -56,13 +56,7 @@ func (s *Snapshots) Write(ctx context.Context, p int32, records [][]byte) error 
 
 // Bounds implements engine.Snapshots.
 func (s *Snapshots) Bounds(ctx context.Context, p int32) (start, end int64, err error) {
-	partition := map[string][]int32{s.topic: {p}}
-	starts, err := listOffsets(ctx, s.client, partition, startOffset)
-	if err != nil {
-		return 0, 0, err
-	}
-	ends, err := listOffsets(ctx, s.client, partition, endOffset)
-	return starts[s.topic][p], ends[s.topic][p], err
+	return bounds(ctx, s.client, s.topic, p)
 }
 
 // Scan implements engine.Snapshots.

@@ -142,6 +142,17 @@ func partitionsOf(facts map[string]topicFacts) map[string][]int32 {
 	return all
 }
 
+// bounds are the offsets of a partition's first record and after its last.
+func bounds(ctx context.Context, cl *kgo.Client, topic string, p int32) (start, end int64, err error) {
+	partition := map[string][]int32{topic: {p}}
+	starts, err := listOffsets(ctx, cl, partition, startOffset)
+	if err != nil {
+		return 0, 0, err
+	}
+	ends, err := listOffsets(ctx, cl, partition, endOffset)
+	return starts[topic][p], ends[topic][p], err
+}
+
 // which offset of a partition to list.
 type which struct {
 	timestamp int64
