@@ -89,7 +89,7 @@ var mutants = map[string]mutant{
 		nil, []string{"./stitch/scenarios"},
 	},
 	"the circle rule": {
-		"stitch/merge.go", "latest := slices.MaxFunc(circle, Edge.compare)", "latest := e",
+		"stitch/merge.go", "latest := slices.MaxFunc(circle, Edge.compare)", "latest := circle[len(circle)-1]",
 		nil, []string{"./stitch/..."},
 	},
 	"the authority watermark": {
@@ -102,8 +102,11 @@ var mutants = map[string]mutant{
 		simulator("60000"),
 	},
 	"a hold ends when its time is past, not reached": {
-		"stitch/timers.go", "if ok && e.at < limit &&", "if ok && e.at <= limit &&",
-		nil, simulator("60000"),
+		"stitch/timers.go", "if ok && e.at < limit &&", "if ok && (e.at < limit || wait > 0 && e.at == limit) &&",
+		[]mutant{
+			{file: "stitch/timers.go", from: "!ok || head.at >= limits[wait]", to: "!ok || head.at > limits[wait] || wait == 0 && head.at == limits[wait]"},
+			{file: "stitch/timers.go", from: "if e.at < limits[wait] &&", to: "if (e.at < limits[wait] || wait > 0 && e.at == limits[wait]) &&"},
+		}, simulator("60000"),
 	},
 	"a snapshot copies first what a batch touches": {
 		"pkg/engine/snapshot.go", "	if e := o.part.Entity(k); e.Touched != 0 { // else there was none at X", "	if e := o.part.Entity(k); false && e.Touched != 0 {",

@@ -52,6 +52,27 @@ func TestWhatAHoldWaitsFor(t *testing.T) {
 	}
 }
 
+// TestAHoldEndsAfterItsTime: an authority's copy that arrives exactly when the hold ends
+// is in time (section 7), and a watermark that has merely reached that moment has not
+// seen all of it.
+func TestAHoldEndsAfterItsTime(t *testing.T) {
+	l := newLab(1)
+	l.post(orderCopy("app", false, 0, Names{User: "c1"}))
+	l.drain()
+	l.passed(600_000, 0, 0)
+	if sinks := l.sinks(); len(sinks) > 0 {
+		t.Errorf("released when the watermark reached the hold's end: %s", asJSON(sinks))
+	}
+	l.passed(1, 1, 1) // the clock is past it, the watermark isn't
+	if sinks := l.sinks(); len(sinks) > 0 {
+		t.Errorf("released before the watermark was past the hold's end: %s", asJSON(sinks))
+	}
+	l.passed(1, 0, 0)
+	if sinks := l.sinks(); len(sinks) != 1 {
+		t.Errorf("not released behind the hold's end: %s", asJSON(l.out))
+	}
+}
+
 // TestAnOrdersEventID has the time of the copy that was seen first, whichever is
 // published, and of whatever corrects it (law stream.3).
 func TestAnOrdersEventID(t *testing.T) {

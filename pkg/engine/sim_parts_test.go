@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 
 	"lockstitch/pkg/wire"
@@ -29,6 +30,7 @@ type simRecord struct {
 // simKafka holds sources, journal and outputs.
 type simKafka struct {
 	now      int64
+	slow     *rand.Rand      // much happens in one millisecond; nil where little does
 	sources  [][]wire.Record // by source partition
 	ingested []int64         // committed by ingest
 	journal  [][]Entry       // by partition
@@ -38,8 +40,15 @@ type simKafka struct {
 	outputs  map[Topic][]simRecord
 }
 
+// passes lets d ms pass, or none.
+func (k *simKafka) passes(d int64) {
+	if k.slow == nil || k.slow.IntN(6) == 0 {
+		k.now += d
+	}
+}
+
 func (k *simKafka) append(p int32, value []byte) {
-	k.now++
+	k.passes(1)
 	k.journal[p] = append(k.journal[p], Entry{Offset: int64(len(k.journal[p])), Time: k.now, Value: value, Size: len(value)})
 }
 

@@ -188,6 +188,9 @@ func newWorld(seed uint64, m mutant, l limits) *world {
 		w.state.past[p] = []simHead{{}}
 		w.spawnOwner(int32(p))
 	}
+	if slow := rand.New(rand.NewPCG(seed, 17)); slow.IntN(4) == 0 {
+		w.kafka.slow = slow
+	}
 	for s := range w.reader {
 		w.spawnReader(s)
 	}
@@ -198,7 +201,7 @@ func newWorld(seed uint64, m mutant, l limits) *world {
 func (w *world) run() error {
 	defer w.stopAll()
 	for range min(200+w.rnd.IntN(1000), w.limits.steps) {
-		w.kafka.now += int64(w.rnd.IntN(3))
+		w.kafka.passes(int64(w.rnd.IntN(3)))
 		if s := w.rnd.IntN(3); w.arrived[s] < len(w.kafka.sources[s]) && w.rnd.IntN(8) == 0 {
 			w.arrive(s)
 		}
