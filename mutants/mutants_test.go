@@ -106,7 +106,7 @@ var mutants = map[string]mutant{
 		[]mutant{
 			{file: "stitch/timers.go", from: "!ok || head.at >= limits[wait]", to: "!ok || head.at > limits[wait] || wait == 0 && head.at == limits[wait]"},
 			{file: "stitch/timers.go", from: "if e.at < limits[wait] &&", to: "if (e.at < limits[wait] || wait > 0 && e.at == limits[wait]) &&"},
-		}, simulator("60000"),
+		}, []string{"./stitch"},
 	},
 	"a snapshot copies first what a batch touches": {
 		"pkg/engine/snapshot.go", "	if e := o.part.Entity(k); e.Touched != 0 { // else there was none at X", "	if e := o.part.Entity(k); false && e.Touched != 0 {",
