@@ -132,9 +132,9 @@ var mutants = map[string]mutant{
 		"pkg/engine/restore.go", "r.Parts == s.Parts && bytes.Equal(r.Digest, s.digest.Sum(nil))", "len(r.Digest) > 0 || bytes.Equal(nil, nil)",
 		nil, []string{"./pkg/engine", "-run", "^TestWholes$"},
 	},
-	"a rebuild that was cut short begins anew": {
+	"a rebuild that was cut short says so": {
 		"pkg/engine/owner.go", "	case h.Applied < 0:\n		return m, \"a rebuild was cut short\", nil\n", "",
-		nil, simulator("20000"),
+		nil, []string{"./pkg/engine", "-run", "^TestOwnerRebuilds$"},
 	},
 	"the journal reaches back to the state": {
 		"pkg/engine/owner.go", "	case h.Applied < start:\n		return m, \"older than the journal reaches\", nil\n", "",

@@ -188,6 +188,14 @@ func TestOwnerRebuilds(t *testing.T) {
 		sink   int // after two events before, and one after
 	}{
 		"all is lost": {func(s *setting) { s.state.Restore(memory.NewState()) }, "no state", 3},
+		"somebody died while restoring a snapshot": {func(s *setting) {
+			head, _, _ := s.state.Head(context.Background(), 0)
+			half := head
+			half.Generation, half.Applied = "half", -3
+			if ok, err := s.state.Begin(context.Background(), 0, head.Position, half); !ok || err != nil {
+				panic(err)
+			}
+		}, "a rebuild was cut short", 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSetting()
