@@ -22,7 +22,7 @@ import (
 // schema and is in the contract's shape.
 func FuzzStream(f *testing.F) {
 	for _, name := range []string{"shop.jsonl", "clients.jsonl"} {
-		for _, s := range readSources(f, "../../testdata/samples/" + name)[:40] {
+		for _, s := range readSources(f, "../../testdata/samples/"+name)[:40] {
 			f.Add([]byte(s.Value))
 		}
 	}
