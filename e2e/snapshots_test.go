@@ -69,5 +69,4 @@ func TestRedisForgetsAndTheJournalIsCut(t *testing.T) {
 		t.Errorf("%d records judged, of %d", counts.Sources, records)
 	}
 	t.Log(w.command("state", "check"))
-	t.Log(w.command("audit", "--list", "1"))
 }

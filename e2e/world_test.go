@@ -286,8 +286,8 @@ func (w *world) inputs() (all []check.Source) {
 	return all
 }
 
-// judge has the checker judge all that went in and came out, and returns what it
-// counted. open says that the world is looked at before its holds ended; waiting
+// judge has the checker, and the audit, judge all that went in and came out, and
+// returns what the checker counted. open says that the world is looked at before its holds ended; waiting
 // are records that have no outcome yet for a reason that the checker can't know.
 func (w *world) judge(open bool, waiting ...string) check.Counts {
 	w.t.Helper()
@@ -304,6 +304,7 @@ func (w *world) judge(open bool, waiting ...string) check.Counts {
 		w.t.Error(err)
 	}
 	w.t.Logf("%+v", r.Counts)
+	w.t.Log(w.command("audit", "--list", "3")) // fails the test where it finds a loss or a conflict
 	return r.Counts
 }
 
