@@ -159,7 +159,7 @@ func (w *world) command(args ...string) string {
 	cmd.Stderr = &said
 	out, err := cmd.Output()
 	if err != nil {
-		w.t.Fatalf("lockstitch %s: %v\n%s", strings.Join(args, " "), err, said.String())
+		w.t.Fatalf("lockstitch %s: %v\n%s%s", strings.Join(args, " "), err, said.String(), out)
 	}
 	return string(out)
 }
