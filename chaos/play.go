@@ -109,6 +109,9 @@ func (w *world) chaos(ctx context.Context, r *result) error {
 			return err
 		}
 		_ = wait(ctx, step.Pause)
+		if !w.waited { // at rest, after a backlog, nothing may wait any more
+			_, _ = w.nothingWaits(ctx)
+		}
 	}
 	r.Lasted = time.Since(from)
 	if err := context.Cause(ctx); err != nil {
