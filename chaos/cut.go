@@ -22,12 +22,13 @@ func (w *world) journalCut(ctx context.Context, f faults.Fault) error {
 	first, n := faults.Pick(partitions, f.A), 1+faults.Pick(4, f.B)
 	for i := range n {
 		p := int32((first + i) % partitions)
-		err := w.cut(ctx, p)
-		for left := time.Now().Add(time.Minute); err != nil && time.Now().Before(left) && ctx.Err() == nil; err = w.cut(ctx, p) {
-			time.Sleep(500 * time.Millisecond) // the broker may still be coming back from the fault before
-		}
+		what := fmt.Sprintf("journal partition %d is cut", p) // the broker may still be coming back from the fault before
+		err := until(ctx, 2*time.Minute, what, func(ctx context.Context) (bool, error) {
+			err := w.cut(ctx, p)
+			return err == nil, err
+		})
 		if err != nil {
-			return fmt.Errorf("cutting journal partition %d: %w", p, err)
+			return err
 		}
 	}
 	return w.direct.FlushAll(ctx).Err()

@@ -69,11 +69,7 @@ func TestAdversary(t *testing.T) {
 // nothing published twice.
 func TestResetOffsetsAreRefused(t *testing.T) {
 	w := newWorld(t, setup{})
-	run := w.start("run")
-	run.isReady()
-	w.produce(w.pinned(), order(w.prefix+"events.server", "o1", "m-1"))
-	w.settle()
-	w.stops(run)
+	w.runOnce()
 	group, journal := w.prefix+"lockstitch-process", w.prefix+"stitch.journal"
 	reset := kadm.Offsets{}
 	for p := range int32(8) {
@@ -82,7 +78,7 @@ func TestResetOffsetsAreRefused(t *testing.T) {
 	if err := w.admin.CommitAllOffsets(t.Context(), group, reset); err != nil {
 		t.Fatal(err)
 	}
-	run = w.start("run")
+	run := w.start("run")
 	until(t, patience, "/ready says what to do", func(ctx context.Context) (bool, error) {
 		reasons, err := run.ready(ctx)
 		return strings.Contains(reasons, "offset was not committed by lockstitch"), errors.Join(err, errors.New(reasons))

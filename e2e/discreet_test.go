@@ -32,12 +32,13 @@ func (w *world) discreet(in []check.Source) {
 			add(string(m[1]))
 		}
 	}
+	ids := slices.Sorted(maps.Keys(theirs))
 	for _, p := range w.runs {
 		said := p.said()
 		ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 		_, metrics, _ := p.get(ctx, "/metrics") // none of one that has ended
 		cancel()
-		for _, id := range slices.Sorted(maps.Keys(theirs)) {
+		for _, id := range ids {
 			if strings.Contains(said, id) || strings.Contains(metrics, id) {
 				w.t.Errorf("%s has logged, or counts by, what a record says of a person: %q", p.name, id)
 			}

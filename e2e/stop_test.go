@@ -53,11 +53,7 @@ func TestWrongRedisIsRefused(t *testing.T) {
 	})
 	t.Run("another environment's topics beside an empty Redis", func(t *testing.T) {
 		w := newWorld(t, setup{})
-		first := w.start("run")
-		first.isReady()
-		w.produce(w.pinned(), order(w.prefix+"events.server", "o1", "m-1"))
-		w.settle()
-		w.stops(first)
+		w.runOnce()
 		w.file = filepath.Join(t.TempDir(), "other.yaml")
 		w.configure(w.file, setup{redis: ownRedis(t, parts.RedisOptions{})}, "other")
 		w.refused("the journal is another environment's", `for environment "e2e"`, `"other"`, "configure another prefix or server")

@@ -149,6 +149,16 @@ func (w *world) start(args ...string) *process {
 	return p
 }
 
+// runOnce has a run work off one order, and ends it.
+func (w *world) runOnce() {
+	w.t.Helper()
+	p := w.start("run")
+	p.isReady()
+	w.produce(w.pinned(), order(w.prefix+"events.server", "o1", "m-1"))
+	w.settle()
+	w.stops(p)
+}
+
 // command runs a command to its end and returns its output.
 func (w *world) command(args ...string) string {
 	w.t.Helper()
@@ -287,8 +297,9 @@ func (w *world) inputs() (all []check.Source) {
 }
 
 // judge has the checker, and the audit, judge all that went in and came out, and
-// returns what the checker counted. open says that the world is looked at before its holds ended; waiting
-// are records that have no outcome yet for a reason that the checker can't know.
+// returns what the checker counted. open says that the world is looked at before its
+// holds ended; waiting are records that have no outcome yet for a reason that the
+// checker can't know.
 func (w *world) judge(open bool, waiting ...string) check.Counts {
 	w.t.Helper()
 	in := w.inputs()

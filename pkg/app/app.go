@@ -155,7 +155,7 @@ func (a *App) work(ctx context.Context, monitor *kafka.Monitor, state store) err
 	}()
 	_, group := Groups(a.cfg)
 	err = a.insist(ctx, "waiting for Kafka", func() error {
-		return monitor.Ours(ctx, a.cfg.Environment, group, a.cfg.TopicNames().Journal)
+		return monitor.Ours(ctx, a.cfg.Environment, group, a.topics.Journal)
 	}, func(err error) bool { return errors.Is(err, kafka.ErrOtherEnvironment) })
 	if err != nil {
 		return err

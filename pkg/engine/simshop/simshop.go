@@ -12,12 +12,9 @@ import (
 	"lockstitch/stitch/plan"
 )
 
-// The sources s0, s1 and s2 have an app's, a web shop's and a server's events;
-// the server is the authority of orders.
-const (
-	Sources   = 3
-	Authority = 2
-)
+// Authority is the source of the shop's server, which is the authority of orders.
+// The sources s0, s1 and s2 have an app's, a web shop's and the server's events.
+const Authority = 2
 
 // NewIngest decodes the shop's events; orders are held for hold.
 func NewIngest(hold time.Duration) *wire.Ingest {
