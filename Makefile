@@ -4,8 +4,8 @@ SHELL       = bash
 .SHELLFLAGS = -eu -o pipefail -c
 
 LINT     = go tool -modfile=tools/go.mod golangci-lint
-FUZZTIME = 10s
 
+EXECS     = 3000
 SCHEDULES = 100000
 
 .PHONY: help demo build test race sim e2e chaos bench mutants fuzz lint
@@ -42,12 +42,15 @@ bench: ## throughput against the bare copy, on real Kafka and Redis
 mutants: ## take each safeguard away: a test has to fail (some minutes)
 	go test -tags mutants -count=1 -timeout 60m -v ./mutants
 
-fuzz: ## every fuzz target, FUZZTIME=10s each
+# Counted, not timed: where a timed run ends, Go before 1.27 now and then reports a
+# failure that is none (golang/go#75804). A stream is the work of ten records.
+fuzz: ## every fuzz target: EXECS=3000 streams, ten times as many records
 	@targets=$$(go test -list '^Fuzz' ./... | awk '/^Fuzz/{f[n++]=$$1} /^ok/{for(i=0;i<n;i++)print $$2" "f[i]} !/^Fuzz/{n=0}'); \
 	test -n "$$targets" || { echo "no fuzz target found" >&2; exit 1; }; \
 	echo "$$targets" | while read -r pkg name; do \
-		echo "fuzz $$pkg $$name"; \
-		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$pkg; \
+		case $$name in FuzzStream) n=$(EXECS) ;; *) n=$(EXECS)0 ;; esac; \
+		echo "fuzz $$pkg $$name $$n"; \
+		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $${n}x -fuzzminimizetime 10x $$pkg; \
 	done
 
 lint: ## golangci-lint, built from tools/go.mod
