@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"sync"
@@ -85,11 +84,13 @@ var scratch = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b 
 // AppendState appends what MarshalState returns.
 func AppendState(b []byte, v any) []byte {
 	b = append(b, formatVersion)
-	buf := bytes.NewBuffer(b)
-	if err := encodeMode.MarshalToBuffer(v, buf); err != nil {
-		panic("wire: a value of the fold that CBOR can't hold: " + err.Error())
+	switch v := v.(type) {
+	case *stitch.Message:
+		return appendMessage(b, v)
+	case *stitch.Entity:
+		return appendEntity(b, v)
 	}
-	return buf.Bytes()
+	return appendAny(b, v)
 }
 
 // UnmarshalState is the inverse of MarshalState, into the zero value at v.
@@ -102,8 +103,29 @@ func UnmarshalState(b []byte, v any) error {
 	case b[0] != formatVersion:
 		return fmt.Errorf("wire: bytes of no format version: expected %d", formatVersion)
 	}
+	if read(b[1:], v) {
+		return nil
+	}
 	if err := decodeMode.Unmarshal(b[1:], v); err != nil {
 		return fmt.Errorf("wire: damaged, or of a newer program: %w", err)
 	}
 	return nil
+}
+
+// read reads what is read by hand; where it can't, v is zero again.
+func read(b []byte, v any) bool {
+	r := reader{b: b}
+	switch v := v.(type) {
+	case *stitch.Message:
+		if readMessage(&r, v); r.done() {
+			return true
+		}
+		*v = stitch.Message{}
+	case *stitch.Entity:
+		if readEntity(&r, v); r.done() {
+			return true
+		}
+		*v = stitch.Entity{}
+	}
+	return false
 }
