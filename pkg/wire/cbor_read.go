@@ -451,7 +451,11 @@ func readPersonState(r *reader, p *stitch.PersonState) {
 			p.Waiting = new(stitch.Message)
 			readMessage(r, p.Waiting)
 		case 10:
-			r.other(&p.Queue)
+			p.Queue = make([]*stitch.Message, r.length(majorArray))
+			for i := range p.Queue {
+				p.Queue[i] = new(stitch.Message)
+				readMessage(r, p.Queue[i])
+			}
 		case 11:
 			p.Number = r.int()
 		case 12:

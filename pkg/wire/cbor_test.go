@@ -17,6 +17,7 @@ func entities() *rapid.Generator[*stitch.Entity] {
 		e := rapid.Make[stitch.Entity]().Draw(t, "entity")
 		if e.Person != nil {
 			e.Person.Waiting = rapid.OneOf(rapid.Just[*stitch.Message](nil), messages()).Draw(t, "waiting")
+			e.Person.Queue = rapid.SliceOfN(messages(), 0, 3).Draw(t, "queue")
 		}
 		return &e
 	})

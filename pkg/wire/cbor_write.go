@@ -384,7 +384,11 @@ func appendPersonState(b []byte, p *stitch.PersonState) []byte {
 		f.b = appendMessage(f.b, p.Waiting)
 	}
 	if len(p.Queue) > 0 {
-		f.other(10, p.Queue)
+		f.key(10)
+		f.b = appendHead(f.b, majorArray, uint64(len(p.Queue)))
+		for _, m := range p.Queue {
+			f.b = appendMessage(f.b, m)
+		}
 	}
 	f.int(11, p.Number)
 	if len(p.Pending) > 0 {
