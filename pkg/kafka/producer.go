@@ -43,12 +43,26 @@ type Producer struct {
 	waits      waits               // of this process's writes and commits
 	opening    *semaphore.Weighted // of one, for who asks brokers for what a client needs
 
-	mu      sync.Mutex
-	client  *kgo.Client // nil after a failure: the next write makes a new one
-	limits  [4]int      // by engine.Topic
-	closed  bool
-	closing sync.WaitGroup // of clients that failed
+	handing sync.Mutex // one at a time hands over, so that writes keep their order
+
+	mu       sync.Mutex
+	client   *kgo.Client // nil after a failure: the next write makes a new one
+	limits   [4]int      // by engine.Topic
+	waiting  []*write    // to be handed over, in the order of the calls
+	late     *time.Timer // hands over what has waited until lateAt; nil where nothing waits
+	underWay int         // records that were handed over and are not acknowledged
+	closed   bool
+	closing  sync.WaitGroup // of clients that failed
 }
+
+// Kafka's batches cost the broker the less the larger they are: each costs as much
+// as dozens of its records. So while more than few records are under way, further
+// writes wait, and are handed over together once those are acknowledged, or after
+// lateAt, so that one broker that doesn't answer holds up none of the others.
+const (
+	few    = 500
+	lateAt = 20 * time.Millisecond
+)
 
 // TooLargeError says that a record would not fit its topic. Nothing of its
 // Publish was written. Its sender should have quarantined it.
@@ -148,46 +162,107 @@ func (p *Producer) write(ctx context.Context, recs []*kgo.Record, size int64, ga
 		return err
 	}
 	acked := p.waits.begin("publishing")
-	free := func() { acked(); p.room.Release(size) }
-	w := &write{all: make(chan struct{}), now: p.opt.Now, failed: func() { p.retire(cl) }, free: free}
+	w := &write{producer: p, client: cl, recs: recs, gate: gate, all: make(chan struct{})}
 	w.left.Store(int64(len(recs)))
-	if !gate.pass(func() { w.start(cl, recs) }) {
-		free()
-		return engine.ErrLost
-	}
+	w.free = func() { acked(); p.room.Release(size) }
+	p.enqueue(w)
 	return w.wait(ctx)
 }
 
-// write is one Publish under way.
+// enqueue hands w over at once where few are under way.
+func (p *Producer) enqueue(w *write) {
+	p.mu.Lock()
+	p.waiting = append(p.waiting, w)
+	now := p.underWay <= few
+	if !now && p.late == nil {
+		p.late = time.AfterFunc(lateAt, p.handOver)
+	}
+	p.mu.Unlock()
+	if now {
+		p.handOver()
+	}
+}
+
+// handOver gives the client what waits. What was meant for a client that has
+// failed since fails with it.
+func (p *Producer) handOver() {
+	p.handing.Lock()
+	defer p.handing.Unlock()
+	p.mu.Lock()
+	waiting, client := p.waiting, p.client
+	p.waiting = nil
+	for _, w := range waiting {
+		p.underWay += len(w.recs)
+	}
+	if p.late != nil {
+		p.late.Stop()
+		p.late = nil
+	}
+	p.mu.Unlock()
+	for _, w := range waiting {
+		switch {
+		case w.client != client:
+			w.end(errFailed)
+		case !w.gate.pass(w.start):
+			w.end(engine.ErrLost)
+		}
+	}
+}
+
+var errFailed = errors.New("a record before these has failed")
+
+// acknowledged has what waits handed over, once few are under way.
+func (p *Producer) acknowledged(records int) {
+	p.mu.Lock()
+	p.underWay -= records
+	next := p.underWay <= few && len(p.waiting) > 0
+	p.mu.Unlock()
+	if next {
+		go p.handOver() // not here: this is the client's own goroutine
+	}
+}
+
+// write is one Publish: it waits, is under way, and ends.
 type write struct {
-	left   atomic.Int64
-	err    atomic.Pointer[error]
-	all    chan struct{}
-	now    func() time.Time // nil: the client's
-	failed func()
-	free   func()
+	producer *Producer
+	client   *kgo.Client
+	recs     []*kgo.Record
+	gate     *gate
+	left     atomic.Int64
+	err      atomic.Pointer[error]
+	all      chan struct{} // closed at the end
+	free     func()
 }
 
 // start hands records to the client. It never blocks, as the client's own buffer
 // has no bound (Producer.room is the bound). Its context is nobody's: cancelled in
 // the middle it would tear a gap into the order.
-func (w *write) start(cl *kgo.Client, recs []*kgo.Record) {
-	for _, r := range recs {
-		if w.now != nil {
-			r.Timestamp = w.now()
+func (w *write) start() {
+	for _, r := range w.recs {
+		if now := w.producer.opt.Now; now != nil {
+			r.Timestamp = now()
 		}
-		cl.Produce(context.Background(), r, w.done)
+		w.client.Produce(context.Background(), r, w.done)
 	}
 }
 
 func (w *write) done(_ *kgo.Record, err error) {
 	if err != nil && w.err.CompareAndSwap(nil, &err) {
-		w.failed()
+		w.producer.retire(w.client)
 	}
 	if w.left.Add(-1) == 0 {
-		w.free()
-		close(w.all)
+		w.end(nil)
 	}
+}
+
+// end ends a write that is acknowledged, or, with an error, that was not begun.
+func (w *write) end(err error) {
+	if err != nil {
+		w.err.Store(&err)
+	}
+	w.free()
+	close(w.all)
+	w.producer.acknowledged(len(w.recs))
 }
 
 func (w *write) wait(ctx context.Context) error {
@@ -196,10 +271,14 @@ func (w *write) wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if err := w.err.Load(); err != nil {
+	switch err := w.err.Load(); {
+	case err == nil:
+		return nil
+	case errors.Is(*err, engine.ErrLost):
+		return engine.ErrLost
+	default:
 		return fmt.Errorf("kafka: publish: %w", *err)
 	}
-	return nil
 }
 
 // retire takes a client out of use after its first failed record. The broker
@@ -361,12 +440,17 @@ func headers(all []kgo.RecordHeader, in []stitch.Header) (these, more []kgo.Reco
 // Close waits for what is in flight until ctx ends, then closes.
 func (p *Producer) Close(ctx context.Context) error {
 	p.mu.Lock()
-	cl, was := p.client, p.closed
-	p.closed, p.client = true, nil
+	was := p.closed
+	p.closed = true
 	p.mu.Unlock()
 	if was {
 		return nil
 	}
+	p.handOver()
+	p.mu.Lock()
+	cl := p.client
+	p.client = nil
+	p.mu.Unlock()
 	var err error
 	if cl != nil {
 		err = cl.Flush(ctx)
