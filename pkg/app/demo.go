@@ -80,27 +80,29 @@ func (d *Rehearsal) through(ctx context.Context, a *App, timers *waiting, lines 
 	began := time.Now()
 	// The authorities' records come a moment after the others, as they do in a shop:
 	// so there are orders that are held and then suppressed, whichever topic is read first.
-	total := 0
-	for _, part := range []struct {
-		authority bool
-		timers    *waiting
-	}{{false, &waiting{}}, {true, timers}} {
-		of := func(yield func(feed.Line, error) bool) {
-			for l, err := range lines {
-				if (err != nil || a.authority(l.Topic) == part.authority) && !yield(l, err) {
-					return
-				}
-			}
-		}
-		fed, err := feed.Produce(ctx, of, feed.Options{Brokers: a.cfg.Kafka.Brokers, MaxBytes: 12 << 20})
-		if err != nil {
+	var others, authorities []feed.Line
+	for l, err := range lines {
+		switch {
+		case err != nil:
 			return nil, err
+		case a.authority(l.Topic):
+			authorities = append(authorities, l)
+		default:
+			others = append(others, l)
 		}
-		total += int(fed.Records)
-		d.Say("%d records produced; ingesting, folding, publishing …", total)
-		if err := a.settled(rctx, part.timers, ended); err != nil {
-			return nil, err
-		}
+	}
+	if err := a.produce(ctx, others); err != nil {
+		return nil, err
+	}
+	if err := a.settled(rctx, &waiting{}, ended); err != nil {
+		return nil, err
+	}
+	if err := a.produce(ctx, authorities); err != nil {
+		return nil, err
+	}
+	d.Say("%d records produced; ingesting, folding, publishing …", len(others)+len(authorities))
+	if err := a.settled(rctx, timers, ended); err != nil {
+		return nil, err
 	}
 	r := &Result{Took: time.Since(began)}
 	var err error
@@ -112,6 +114,18 @@ func (d *Rehearsal) through(ctx context.Context, a *App, timers *waiting, lines 
 	}
 	cancel()
 	return r, <-ended
+}
+
+func (a *App) produce(ctx context.Context, lines []feed.Line) error {
+	all := func(yield func(feed.Line, error) bool) {
+		for _, l := range lines {
+			if !yield(l, nil) {
+				return
+			}
+		}
+	}
+	_, err := feed.Produce(ctx, all, feed.Options{Brokers: a.cfg.Kafka.Brokers, MaxBytes: 12 << 20})
+	return err
 }
 
 func (a *App) authority(topic string) bool {
