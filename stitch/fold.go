@@ -50,12 +50,23 @@ func (p *Partition) Fold(rec Record, out []Output) []Output {
 // fresh reports whether the message is none that this partition has had before
 // (PROTOCOL, "Between partitions"), and remembers its place.
 func (p *Partition) fresh(pl Place) bool {
-	from := pl.From()
+	from := p.from(pl)
 	if last, ok := p.Seen[from]; ok && !pl.After(last) {
 		return false
 	}
 	p.Seen[from] = pl
 	return true
+}
+
+// from is pl.From(), made once for each sender.
+func (p *Partition) from(pl Place) string {
+	k := sender{pl.Sender, pl.Partition}
+	from, ok := p.senders[k]
+	if !ok {
+		from = pl.From()
+		p.senders[k] = from
+	}
+	return from
 }
 
 // enter makes k the entity at hand. An entity untouched for its retention

@@ -43,6 +43,13 @@ type Partition struct {
 	changed  map[Key]struct{}
 	timers   timers
 	moved    map[Key]struct{} // entities whose timer changed
+	senders  map[sender]string
+}
+
+// sender is a partition that sends to this one.
+type sender struct {
+	topic     string // its ID
+	partition int32
 }
 
 // NewPartition continues the fold from meta and the partition's timers.
@@ -50,7 +57,7 @@ func NewPartition(meta Meta, waiting map[Key]Timer) *Partition {
 	p := &Partition{
 		Meta: meta, entities: map[Key]*Entity{},
 		changed: map[Key]struct{}{}, moved: map[Key]struct{}{},
-		timers: timers{at: map[Key]Timer{}},
+		timers: timers{at: map[Key]Timer{}}, senders: map[sender]string{},
 	}
 	if p.Seen == nil {
 		p.Seen = map[string]Place{}

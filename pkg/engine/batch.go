@@ -110,7 +110,7 @@ func (o *Owner) load(ctx context.Context, entries []Entry, b *Batch) ([]stitch.R
 // decode reads a journal record. One that is none of ours is passed over: it
 // still says what time it is. One that a newer program wrote stops the partition.
 func (o *Owner) decode(e Entry) (*stitch.Message, error) {
-	m, err := wire.DecodeMessage(e.Value)
+	m, err := o.messages.Message(e.Value)
 	if newer, ok := errors.AsType[*wire.NewerError](err); ok {
 		return nil, fmt.Errorf("%w: offset %d: %w", ErrOtherLogic, e.Offset, newer)
 	}

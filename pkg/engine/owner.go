@@ -111,6 +111,7 @@ type Owner struct {
 	due       time.Time       // of the next one
 	outputs   []stitch.Output // of the batch, reused
 	values    []byte          // of the batch's states, reused
+	messages  wire.Decoder
 }
 
 // NewOwner makes an owner of journal partition p; Run starts it. Without

@@ -11,8 +11,11 @@ import (
 // written another way it turns bad, and the library judges the bytes afresh. So
 // what a record means, and whether it is damaged, is the library's word alone.
 type reader struct {
-	b   []byte // what is left
-	bad bool
+	b     []byte // what is left
+	bad   bool
+	known map[string]string // texts that were made before; nil for none
+	id    string            // of the entity that the message goes to
+	event *stitch.Event     // room for the message's event; nil for none
 }
 
 // done says that all was read, and well.
@@ -67,6 +70,28 @@ func (r *reader) take(n int) []byte {
 }
 
 func (r *reader) text() string { return string(r.take(r.length(majorText))) }
+
+// word reads a text that is likely to come again.
+func (r *reader) word() string {
+	b := r.take(r.length(majorText))
+	if s, ok := r.known[string(b)]; ok {
+		return s
+	}
+	s := string(b)
+	if r.known != nil && len(r.known) < maxKnown && len(s) <= maxKnownText {
+		r.known[s] = s
+	}
+	return s
+}
+
+// whom reads an ID, which is likely to be the entity's.
+func (r *reader) whom() string {
+	b := r.take(r.length(majorText))
+	if string(b) == r.id {
+		return r.id
+	}
+	return string(b)
+}
 
 // bytes reads bytes; none at all are never written.
 func (r *reader) bytes() []byte {
@@ -171,16 +196,17 @@ func readMap[V any](r *reader, value func() V) map[string]V {
 func readKey(r *reader, k *stitch.Key) {
 	r.array(2)
 	k.Kind, k.ID = stitch.Kind(r.uint8()), r.text()
+	r.id = k.ID
 }
 
 func readSource(r *reader, s *stitch.Source) {
 	r.array(3)
-	s.Topic, s.Partition, s.Offset = r.text(), r.int32(), r.int()
+	s.Topic, s.Partition, s.Offset = r.word(), r.int32(), r.int()
 }
 
 func readPlace(r *reader, p *stitch.Place) {
 	r.array(4)
-	p.Sender, p.Partition, p.Offset, p.Index = r.text(), r.int32(), r.int(), r.int32()
+	p.Sender, p.Partition, p.Offset, p.Index = r.word(), r.int32(), r.int(), r.int32()
 }
 
 func readMessage(r *reader, m *stitch.Message) {
@@ -193,7 +219,9 @@ func readMessage(r *reader, m *stitch.Message) {
 		case 3:
 			readPlace(r, &m.Place)
 		case 4:
-			m.Event = new(stitch.Event)
+			if m.Event, r.event = r.event, nil; m.Event == nil {
+				m.Event = new(stitch.Event)
+			}
 			readEvent(r, m.Event)
 		case 5:
 			m.Why = stitch.Why(r.uint8())
@@ -245,7 +273,7 @@ func readEvent(r *reader, e *stitch.Event) {
 		case 1:
 			readSource(r, &e.Source)
 		case 2:
-			e.Origin = r.text()
+			e.Origin = r.word()
 		case 3:
 			e.MessageID = r.text()
 		case 4:
@@ -253,17 +281,17 @@ func readEvent(r *reader, e *stitch.Event) {
 		case 5:
 			e.Op = stitch.Op(r.uint8())
 		case 6:
-			e.Name = r.text()
+			e.Name = r.word()
 		case 7:
 			e.Time = r.int()
 		case 8:
-			e.Anonymous = r.text()
+			e.Anonymous = r.whom()
 		case 9:
-			e.User = r.text()
+			e.User = r.whom()
 		case 10:
 			e.Previous = r.text()
 		case 11:
-			e.Email = r.text()
+			e.Email = r.whom()
 		case 12:
 			e.Temporary = r.flag()
 		case 13:

@@ -59,11 +59,11 @@ func Encode(o *stitch.Output) (topic Topic, rec EncodedRecord) {
 // dst, and returns it with the record's key and headers.
 func EncodeSink(dst []byte, place stitch.Place, s *stitch.Sink) (key, value []byte, headers []stitch.Header) {
 	if dst == nil {
-		dst = make([]byte, 0, 256+len(s.Attributes))
+		dst = make([]byte, 0, 256+len(s.Attributes)+7*headerText)
 	}
 	start := len(dst)
 	dst = appendOperation(dst, s)
-	h := newHeaders(7)
+	h := headerList{list: make([]stitch.Header, 0, 7), text: dst[len(dst):]}
 	key = h.keep(append(h.text, s.Person.Key()...))
 	h.set(HeaderSource, s.Source.Append(h.text))
 	h.set(HeaderPlace, place.Append(h.text))
@@ -74,7 +74,7 @@ func EncodeSink(dst []byte, place stitch.Place, s *stitch.Sink) (key, value []by
 	h.add(HeaderOrder, s.Order)
 	h.add(HeaderWhy, s.Why.String())
 	h.add(HeaderCorrects, s.Corrects)
-	return key, dst[start:], h.list
+	return key, dst[start:len(dst):len(dst)], h.list
 }
 
 func appendULID(b []byte, id stitch.ULID) []byte {
@@ -90,8 +90,11 @@ type headerList struct {
 	text []byte // what is written next begins at its end
 }
 
+// headerText is the room for a header's text, in bytes: most fit.
+const headerText = 32
+
 func newHeaders(n int) headerList {
-	return headerList{list: make([]stitch.Header, 0, n), text: make([]byte, 0, 32*n)}
+	return headerList{list: make([]stitch.Header, 0, n), text: make([]byte, 0, headerText*n)}
 }
 
 // keep takes text that was appended to h.text, and returns what was appended.

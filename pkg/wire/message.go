@@ -56,12 +56,42 @@ const maxVersion = 15
 
 // DecodeMessage is the inverse of EncodeMessage. An error is a *NewerError, or
 // says that the record is damaged or none of ours.
-func DecodeMessage(value []byte) (*stitch.Message, error) {
-	m := new(stitch.Message)
-	if err := UnmarshalState(value, m); err != nil {
+func DecodeMessage(value []byte) (*stitch.Message, error) { return new(Decoder).Message(value) }
+
+// Decoder decodes one message after the other, as DecodeMessage does. Texts that
+// come again and again it makes once. It is not safe for concurrent use.
+type Decoder struct {
+	known map[string]string
+}
+
+// Bounds of what a Decoder knows: texts, and bytes of each.
+const (
+	maxKnown     = 1024
+	maxKnownText = 64
+)
+
+// Message decodes a message.
+func (d *Decoder) Message(value []byte) (*stitch.Message, error) {
+	if d.known == nil {
+		d.known = map[string]string{}
+	}
+	both := new(struct { // nearly all messages have an event
+		message stitch.Message
+		event   stitch.Event
+	})
+	b, err := body(value)
+	r := reader{b: b, known: d.known, event: &both.event}
+	if err == nil {
+		if readMessage(&r, &both.message); r.done() {
+			return &both.message, nil
+		}
+		both.message = stitch.Message{}
+		err = decodeSlowly(b, &both.message)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("journal message: %w", err)
 	}
-	return m, nil
+	return &both.message, nil
 }
 
 // MarshalState encodes a state, such as an entity's, deterministically: equal
@@ -94,38 +124,38 @@ func AppendState(b []byte, v any) []byte {
 }
 
 // UnmarshalState is the inverse of MarshalState, into the zero value at v.
-func UnmarshalState(b []byte, v any) error {
+func UnmarshalState(value []byte, v any) error {
+	b, err := body(value)
+	if err != nil {
+		return err
+	}
+	if e, ok := v.(*stitch.Entity); ok {
+		r := reader{b: b}
+		if readEntity(&r, e); r.done() {
+			return nil
+		}
+		*e = stitch.Entity{}
+	}
+	return decodeSlowly(b, v)
+}
+
+// body is what follows the format version.
+func body(b []byte) ([]byte, error) {
 	switch {
 	case len(b) == 0:
-		return fmt.Errorf("wire: no bytes: expected format version %d", formatVersion)
+		return nil, fmt.Errorf("wire: no bytes: expected format version %d", formatVersion)
 	case b[0] > formatVersion && b[0] <= maxVersion:
-		return &NewerError{b[0]}
+		return nil, &NewerError{b[0]}
 	case b[0] != formatVersion:
-		return fmt.Errorf("wire: bytes of no format version: expected %d", formatVersion)
+		return nil, fmt.Errorf("wire: bytes of no format version: expected %d", formatVersion)
 	}
-	if read(b[1:], v) {
-		return nil
-	}
-	if err := decodeMode.Unmarshal(b[1:], v); err != nil {
+	return b[1:], nil
+}
+
+// decodeSlowly has the library decode, whose word on what is damaged counts.
+func decodeSlowly(b []byte, v any) error {
+	if err := decodeMode.Unmarshal(b, v); err != nil {
 		return fmt.Errorf("wire: damaged, or of a newer program: %w", err)
 	}
 	return nil
-}
-
-// read reads what is read by hand; where it can't, v is zero again.
-func read(b []byte, v any) bool {
-	r := reader{b: b}
-	switch v := v.(type) {
-	case *stitch.Message:
-		if readMessage(&r, v); r.done() {
-			return true
-		}
-		*v = stitch.Message{}
-	case *stitch.Entity:
-		if readEntity(&r, v); r.done() {
-			return true
-		}
-		*v = stitch.Entity{}
-	}
-	return false
 }
