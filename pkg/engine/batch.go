@@ -163,12 +163,12 @@ func (o *Owner) fold(records []stitch.Record, b *Batch) []Published {
 		}
 		o.hear(records[i])
 	}
-	out := make([]Published, 0, len(o.outputs))
+	o.published = o.published[:0]
 	for i := range o.outputs {
-		out = append(out, Encode(&o.outputs[i]))
+		o.published = append(o.published, Encode(&o.outputs[i]))
 	}
 	b.Outputs = o.outputs
-	return out
+	return o.published
 }
 
 // Encode makes the record that an output is written as.

@@ -110,6 +110,7 @@ type Owner struct {
 	copying   *copying        // the snapshot that is being taken, or nil
 	due       time.Time       // of the next one
 	outputs   []stitch.Output // of the batch, reused
+	published []Published     // these as they are written, reused
 	values    []byte          // of the batch's states, reused
 	messages  wire.Decoder
 }

@@ -118,7 +118,8 @@ type Log interface {
 	Read(ctx context.Context, from int64, max int) ([]Entry, error)
 	// Publish writes the records, in order for each output partition and without
 	// gaps, and returns when all are acknowledged. After an error nothing later of
-	// this owner is written until Publish is called again.
+	// this owner is written until Publish is called again. out is the caller's again
+	// when it returns.
 	Publish(ctx context.Context, out []Published) error
 	// Append adds a tick or rules to this very partition.
 	Append(ctx context.Context, value []byte) error
