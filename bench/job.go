@@ -91,7 +91,7 @@ func (j *job) stop() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := j.w.forget(ctx, append(j.outputs(), j.journal())...); err != nil {
+	if err := j.w.forget(ctx, append(j.outputs(), j.journal(), j.round+".snapshots")...); err != nil {
 		say("removing the round's topics: %v", err)
 	}
 }

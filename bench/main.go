@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"os/signal"
 	"runtime"
@@ -103,19 +104,20 @@ const maxWarm = 10
 
 // warm takes rounds that don't count, and returns how many. The broker compiles
 // itself while it runs, and there is far more of it in the job's way than in a
-// copy's: it is warm when its CPU time for a record of the job falls by less than
-// a tenth from one round to the next.
+// copy's: it is warm when its CPU time for a record of the job was, two rounds in
+// a row, no more than a tenth below the least before.
 func (w *world) warm(ctx context.Context) (n int, err error) {
-	for before := 0.0; n < maxWarm; n++ {
+	least, steady := math.Inf(1), 0
+	for ; n < maxWarm && steady < 2; n++ {
 		var r result
 		if err := w.round(ctx, options{}, fmt.Sprint("r", n), "warming up", false, &r); err != nil {
 			return n, err
 		}
 		now := median(r.CPU["full job, kafka"])
-		if n > 0 && now > 0.9*before {
-			return n + 1, nil
+		if steady++; now < 0.9*least {
+			steady = 0
 		}
-		before = now
+		least = min(least, now)
 	}
 	return n, nil
 }

@@ -94,7 +94,7 @@ func (d *Rehearsal) through(ctx context.Context, a *App, timers *waiting, lines 
 	if err := a.produce(ctx, others); err != nil {
 		return nil, err
 	}
-	if err := a.settled(rctx, &waiting{}, ended); err != nil {
+	if err := a.folded(rctx, ended); err != nil {
 		return nil, err
 	}
 	if err := a.produce(ctx, authorities); err != nil {
@@ -163,7 +163,51 @@ func (a *App) settled(ctx context.Context, timers *waiting, ended <-chan error) 
 		return err
 	}
 	defer monitor.Close()
-	for quiet := 0; quiet < 3; {
+	quiet := 0
+	return poll(ctx, ended, func() bool {
+		behind, err := a.Behind(ctx, monitor)
+		if quiet++; err != nil || behind > 0 || timers.sum() > 0 {
+			quiet = 0
+		}
+		return quiet == 3
+	})
+}
+
+// folded waits until all that is in the sources is ingested, and what is in the
+// journal then is folded; ticks that come meanwhile may still be.
+func (a *App) folded(ctx context.Context, ended <-chan error) error {
+	monitor, err := kafka.NewMonitor(a.conn)
+	if err != nil {
+		return err
+	}
+	defer monitor.Close()
+	for _, r := range a.readings() { // ingest's are first
+		var ends []kafka.PartitionLag
+		err := poll(ctx, ended, func() bool {
+			now, err := monitor.Lag(ctx, r)
+			if err != nil {
+				return false
+			}
+			if ends == nil {
+				ends = now
+			}
+			for i, l := range ends {
+				if l.Lag > 0 && now[i].Committed < l.End {
+					return false
+				}
+			}
+			return true
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// poll asks whether it is done, again and again.
+func poll(ctx context.Context, ended <-chan error, done func() bool) error {
+	for !done() {
 		select {
 		case err := <-ended:
 			return fmt.Errorf("ended before the end: %w", err)
@@ -171,12 +215,6 @@ func (a *App) settled(ctx context.Context, timers *waiting, ended <-chan error) 
 			return ctx.Err()
 		case <-time.After(50 * time.Millisecond):
 		}
-		behind, err := a.Behind(ctx, monitor)
-		if err != nil || behind > 0 || timers.sum() > 0 {
-			quiet = 0
-			continue
-		}
-		quiet++
 	}
 	return nil
 }

@@ -40,6 +40,7 @@ func (o *Owner) batch(ctx context.Context, entries []Entry) error {
 			return err
 		}
 	}
+	clear(out) // the encoded records aren't kept for ever
 	b.Publish = o.since(&began)
 	if err := o.remember(ctx); err != nil {
 		return err

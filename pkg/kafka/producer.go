@@ -43,22 +43,23 @@ type Producer struct {
 	waits      waits               // of this process's writes and commits
 	opening    *semaphore.Weighted // of one, for who asks brokers for what a client needs
 
-	handing sync.Mutex // one at a time hands over, so that writes keep their order
+	handing  sync.Mutex   // one at a time hands over, so that writes keep their order
+	underWay atomic.Int64 // records that were handed over and are not acknowledged
 
-	mu       sync.Mutex
-	client   *kgo.Client // nil after a failure: the next write makes a new one
-	limits   [4]int      // by engine.Topic
-	waiting  []*write    // to be handed over, in the order of the calls
-	late     *time.Timer // hands over what has waited until lateAt; nil where nothing waits
-	underWay int         // records that were handed over and are not acknowledged
-	closed   bool
-	closing  sync.WaitGroup // of clients that failed
+	mu      sync.Mutex
+	client  *kgo.Client // nil after a failure: the next write makes a new one
+	limits  [4]int      // by engine.Topic
+	waiting []*write    // to be handed over, in the order of the calls
+	late    *time.Timer // hands over what has waited until lateAt; nil where nothing waits
+	soon    bool        // a goroutine that hands over is about to begin
+	closed  bool
+	closing sync.WaitGroup // of clients that failed
 }
 
 // Kafka's batches cost the broker the less the larger they are: each costs as much
 // as dozens of its records. So while more than few records are under way, further
 // writes wait, and are handed over together once those are acknowledged, or after
-// lateAt, so that one broker that doesn't answer holds up none of the others.
+// lateAt: a broker that doesn't answer costs the others that much for each write.
 const (
 	few    = 500
 	lateAt = 20 * time.Millisecond
@@ -136,9 +137,11 @@ func Size(r *engine.Published) int {
 
 // Publish writes records, in order for each partition, and returns when all are
 // acknowledged. Sizes are checked before the first is sent (*TooLargeError). When
-// ctx ends first it returns ctx's cause; what was handed over is then still
-// written, all of it and in order, and later calls come after it. After any other
-// error nothing more of these records is written; repeat the call whole.
+// ctx ends first it returns ctx's cause; the records are then still written, all of
+// them and in order, and later calls come after them, or none of them is: where they
+// waited to be handed over, and meanwhile an earlier record failed or the partition
+// was revoked. After any other error nothing more of these records is written;
+// repeat the call whole.
 func (p *Producer) Publish(ctx context.Context, out []engine.Published) error {
 	recs, size, err := p.records(out)
 	if err != nil || len(recs) == 0 {
@@ -173,7 +176,7 @@ func (p *Producer) write(ctx context.Context, recs []*kgo.Record, size int64, ga
 func (p *Producer) enqueue(w *write) {
 	p.mu.Lock()
 	p.waiting = append(p.waiting, w)
-	now := p.underWay <= few
+	now := p.underWay.Load() <= few
 	if !now && p.late == nil {
 		p.late = time.AfterFunc(lateAt, p.handOver)
 	}
@@ -190,22 +193,24 @@ func (p *Producer) handOver() {
 	defer p.handing.Unlock()
 	p.mu.Lock()
 	waiting, client := p.waiting, p.client
-	p.waiting = nil
-	for _, w := range waiting {
-		p.underWay += len(w.recs)
-	}
+	p.waiting, p.soon = nil, false
 	if p.late != nil {
 		p.late.Stop()
 		p.late = nil
 	}
 	p.mu.Unlock()
 	for _, w := range waiting {
+		p.underWay.Add(int64(len(w.recs)))
+		err := errFailed
 		switch {
 		case w.client != client:
-			w.end(errFailed)
 		case !w.gate.pass(w.start):
-			w.end(engine.ErrLost)
+			err = engine.ErrLost
+		default:
+			continue
 		}
+		w.end(err)
+		p.acknowledged(len(w.recs))
 	}
 }
 
@@ -213,9 +218,12 @@ var errFailed = errors.New("a record before these has failed")
 
 // acknowledged has what waits handed over, once few are under way.
 func (p *Producer) acknowledged(records int) {
+	if p.underWay.Add(-int64(records)) > few {
+		return
+	}
 	p.mu.Lock()
-	p.underWay -= records
-	next := p.underWay <= few && len(p.waiting) > 0
+	next := len(p.waiting) > 0 && !p.soon
+	p.soon = p.soon || next
 	p.mu.Unlock()
 	if next {
 		go p.handOver() // not here: this is the client's own goroutine
@@ -253,6 +261,7 @@ func (w *write) done(_ *kgo.Record, err error) {
 	if w.left.Add(-1) == 0 {
 		w.end(nil)
 	}
+	w.producer.acknowledged(1)
 }
 
 // end ends a write that is acknowledged, or, with an error, that was not begun.
@@ -262,7 +271,6 @@ func (w *write) end(err error) {
 	}
 	w.free()
 	close(w.all)
-	w.producer.acknowledged(len(w.recs))
 }
 
 func (w *write) wait(ctx context.Context) error {
@@ -288,7 +296,7 @@ func (w *write) wait(ctx context.Context) error {
 func (p *Producer) retire(cl *kgo.Client) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.client != cl || p.closed {
+	if p.client != cl {
 		return
 	}
 	p.client = nil

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -82,6 +83,42 @@ func TestAWaitingWriteFailsWithItsClient(t *testing.T) {
 	}
 	if err := p.Publish(testContext(t), []engine.Published{{Topic: engine.TopicJournal, Value: []byte("again")}}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestWritesWaitWhileManyAreUnderWay: they are handed over when few are left, and
+// where none is acknowledged, after a while.
+func TestWritesWaitWhileManyAreUnderWay(t *testing.T) {
+	c := newCluster(t, 1)
+	p := c.producer(t)
+	const many = few + 2
+	p.underWay.Add(many)
+	ctx := testContext(t)
+	publish := func(value string) chan error {
+		done := make(chan error, 1)
+		go func() { done <- p.Publish(ctx, []engine.Published{{Topic: engine.TopicJournal, Value: []byte(value)}}) }()
+		return done
+	}
+	if err := <-publish("late"); err != nil { // nothing but lateAt lets it go
+		t.Fatal(err)
+	}
+	p.mu.Lock()
+	p.late = time.AfterFunc(time.Hour, func() {}) // and nothing but an acknowledgement this one
+	p.mu.Unlock()
+	first := publish("first")
+	for p.waitingNow() < 1 {
+		runtime.Gosched()
+	}
+	p.acknowledged(1) // few and one are left: it still waits
+	if n := p.waitingNow(); n != 1 {
+		t.Errorf("%d writes wait while more than few records are under way", n)
+	}
+	p.acknowledged(1)
+	if err := <-first; err != nil {
+		t.Fatal(err)
+	}
+	if p.underWay.Add(-few) != 0 {
+		t.Errorf("%d records are under way at the end", p.underWay.Load())
 	}
 }
 

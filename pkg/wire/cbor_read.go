@@ -7,9 +7,10 @@ import (
 	"lockstitch/stitch"
 )
 
-// reader reads what cbor_write.go writes, and nothing else: at anything that is
-// written another way it turns bad, and the library judges the bytes afresh. So
-// what a record means, and whether it is damaged, is the library's word alone.
+// reader reads what cbor_write.go writes, with heads in their shortest form and
+// fields and keys in order: at anything else it turns bad, and the library judges
+// the bytes afresh. It reads nothing otherwise than the library does (FuzzByHand).
+// So what a record means, and whether it is damaged, is the library's word.
 type reader struct {
 	b     []byte // what is left
 	bad   bool
@@ -147,9 +148,9 @@ func (r *reader) flag() bool {
 func (r *reader) array(n int) { r.bad = r.length(majorArray) != n || r.bad }
 
 func (r *reader) texts() []string {
-	list := make([]string, r.length(majorArray))
-	for i := range list {
-		list[i] = r.text()
+	list := []string{}
+	for n := r.length(majorArray); n > 0 && !r.bad; n-- {
+		list = append(list, r.text())
 	}
 	return list
 }
@@ -179,7 +180,7 @@ func (r *reader) fields(field func(number int64)) {
 // readMap reads a map with keys in order.
 func readMap[V any](r *reader, value func() V) map[string]V {
 	n := r.length(majorMap)
-	m := make(map[string]V, n)
+	m := map[string]V{}
 	last := ""
 	for i := range n {
 		k := r.text()
@@ -369,14 +370,15 @@ func readEntity(r *reader, e *stitch.Entity) {
 		case 4:
 			e.Topics = r.texts()
 		case 5:
-			e.Collapse = make([]stitch.Collapsed, r.length(majorArray))
-			for i := range e.Collapse {
-				c := &e.Collapse[i]
+			e.Collapse = []stitch.Collapsed{}
+			for n := r.length(majorArray); n > 0 && !r.bad; n-- {
+				var c stitch.Collapsed
 				r.array(4)
 				c.Key = r.text()
 				r.fixed(c.Content[:])
 				c.Time = r.int()
 				readSource(r, &c.Source)
+				e.Collapse = append(e.Collapse, c)
 			}
 		case 6:
 			e.Device = new(stitch.DeviceState)
@@ -397,9 +399,11 @@ func readDeviceState(r *reader, d *stitch.DeviceState) {
 	r.fields(func(number int64) {
 		switch number {
 		case 1:
-			d.Evidence = make([]stitch.Evidence, r.length(majorArray))
-			for i := range d.Evidence {
-				readEvidence(r, &d.Evidence[i])
+			d.Evidence = []stitch.Evidence{}
+			for n := r.length(majorArray); n > 0 && !r.bad; n-- {
+				var e stitch.Evidence
+				readEvidence(r, &e)
+				d.Evidence = append(d.Evidence, e)
 			}
 		case 2:
 			d.Customers = r.texts()
@@ -479,10 +483,11 @@ func readPersonState(r *reader, p *stitch.PersonState) {
 			p.Waiting = new(stitch.Message)
 			readMessage(r, p.Waiting)
 		case 10:
-			p.Queue = make([]*stitch.Message, r.length(majorArray))
-			for i := range p.Queue {
-				p.Queue[i] = new(stitch.Message)
-				readMessage(r, p.Queue[i])
+			p.Queue = []*stitch.Message{}
+			for n := r.length(majorArray); n > 0 && !r.bad; n-- {
+				m := new(stitch.Message)
+				readMessage(r, m)
+				p.Queue = append(p.Queue, m)
 			}
 		case 11:
 			p.Number = r.int()

@@ -87,15 +87,11 @@ func (f *pairs) key(number byte) {
 	f.b = appendHead(f.b, majorUint, uint64(number))
 }
 
-// close returns the bytes. No struct has more fields than the head has room for,
-// but a message can: that one would be of several kinds.
+// close returns the bytes. A head of one byte has room for 23 fields, as many as a
+// message has, the longest.
 func (f *pairs) close() []byte {
-	if f.n < 24 {
-		f.b[f.at] |= f.n
-		return f.b
-	}
-	f.b[f.at] |= 24
-	return slices.Insert(f.b, f.at+1, f.n)
+	f.b[f.at] |= f.n
+	return f.b
 }
 
 func (f *pairs) int(number byte, n int64) {

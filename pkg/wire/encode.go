@@ -56,7 +56,8 @@ func Encode(o *stitch.Output) (topic Topic, rec EncodedRecord) {
 }
 
 // EncodeSink appends the value, one operation of Customer.io's Track API v2, to
-// dst, and returns it with the record's key and headers.
+// dst, and returns it with the record's key and headers, whose text may stand behind
+// it in dst's room.
 func EncodeSink(dst []byte, place stitch.Place, s *stitch.Sink) (key, value []byte, headers []stitch.Header) {
 	if dst == nil {
 		dst = make([]byte, 0, 256+len(s.Attributes)+7*headerText)
