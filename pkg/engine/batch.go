@@ -40,7 +40,6 @@ func (o *Owner) batch(ctx context.Context, entries []Entry) error {
 			return err
 		}
 	}
-	clear(out) // the encoded records aren't kept for ever
 	b.Publish = o.since(&began)
 	if err := o.remember(ctx); err != nil {
 		return err
@@ -50,6 +49,7 @@ func (o *Owner) batch(ctx context.Context, entries []Entry) error {
 		return err
 	}
 	b.Commit = o.since(&began)
+	clear(out) // what was encoded isn't kept for ever
 	b.Next, b.Timers = o.pos.Applied, o.part.Timers()
 	b.Earliest, _ = o.part.Waiting()
 	b.Held, _ = o.part.Held()
