@@ -200,25 +200,21 @@ func (p *Producer) handOver() {
 	}
 	p.mu.Unlock()
 	for _, w := range waiting {
-		p.underWay.Add(int64(len(w.recs)))
-		err := errFailed
 		switch {
 		case w.client != client:
+			w.end(errFailed)
 		case !w.gate.pass(w.start):
-			err = engine.ErrLost
-		default:
-			continue
+			w.end(engine.ErrLost)
 		}
-		w.end(err)
-		p.acknowledged(len(w.recs))
 	}
 }
 
 var errFailed = errors.New("a record before these has failed")
 
-// acknowledged has what waits handed over, once few are under way.
-func (p *Producer) acknowledged(records int) {
-	if p.underWay.Add(-int64(records)) > few {
+// acknowledged counts one record less, and has what waits handed over, once few
+// are under way.
+func (p *Producer) acknowledged() {
+	if p.underWay.Add(-1) > few {
 		return
 	}
 	p.mu.Lock()
@@ -246,6 +242,7 @@ type write struct {
 // has no bound (Producer.room is the bound). Its context is nobody's: cancelled in
 // the middle it would tear a gap into the order.
 func (w *write) start() {
+	w.producer.underWay.Add(int64(len(w.recs)))
 	for _, r := range w.recs {
 		if now := w.producer.opt.Now; now != nil {
 			r.Timestamp = now()
@@ -258,10 +255,10 @@ func (w *write) done(_ *kgo.Record, err error) {
 	if err != nil && w.err.CompareAndSwap(nil, &err) {
 		w.producer.retire(w.client)
 	}
+	w.producer.acknowledged() // before its Publish can return
 	if w.left.Add(-1) == 0 {
 		w.end(nil)
 	}
-	w.producer.acknowledged(1)
 }
 
 // end ends a write that is acknowledged, or, with an error, that was not begun.

@@ -109,11 +109,11 @@ func TestWritesWaitWhileManyAreUnderWay(t *testing.T) {
 	for p.waitingNow() < 1 {
 		runtime.Gosched()
 	}
-	p.acknowledged(1) // few and one are left: it still waits
+	p.acknowledged() // few and one are left: it still waits
 	if n := p.waitingNow(); n != 1 {
 		t.Errorf("%d writes wait while more than few records are under way", n)
 	}
-	p.acknowledged(1)
+	p.acknowledged()
 	if err := <-first; err != nil {
 		t.Fatal(err)
 	}

@@ -147,13 +147,7 @@ func (r *reader) flag() bool {
 // array reads the head of an array of n elements.
 func (r *reader) array(n int) { r.bad = r.length(majorArray) != n || r.bad }
 
-func (r *reader) texts() []string {
-	list := []string{}
-	for n := r.length(majorArray); n > 0 && !r.bad; n-- {
-		list = append(list, r.text())
-	}
-	return list
-}
+func (r *reader) texts() []string { return readList(r, r.text) }
 
 // other leaves a value to the library.
 func (r *reader) other(v any) {
@@ -175,6 +169,15 @@ func (r *reader) fields(field func(number int64)) {
 		last = number
 		field(number)
 	}
+}
+
+// readList reads an array, as far as it is well.
+func readList[V any](r *reader, value func() V) []V {
+	list := []V{}
+	for n := r.length(majorArray); n > 0 && !r.bad; n-- {
+		list = append(list, value())
+	}
+	return list
 }
 
 // readMap reads a map with keys in order.
@@ -370,16 +373,14 @@ func readEntity(r *reader, e *stitch.Entity) {
 		case 4:
 			e.Topics = r.texts()
 		case 5:
-			e.Collapse = []stitch.Collapsed{}
-			for n := r.length(majorArray); n > 0 && !r.bad; n-- {
-				var c stitch.Collapsed
+			e.Collapse = readList(r, func() (c stitch.Collapsed) {
 				r.array(4)
 				c.Key = r.text()
 				r.fixed(c.Content[:])
 				c.Time = r.int()
 				readSource(r, &c.Source)
-				e.Collapse = append(e.Collapse, c)
-			}
+				return c
+			})
 		case 6:
 			e.Device = new(stitch.DeviceState)
 			readDeviceState(r, e.Device)
@@ -399,12 +400,12 @@ func readDeviceState(r *reader, d *stitch.DeviceState) {
 	r.fields(func(number int64) {
 		switch number {
 		case 1:
-			d.Evidence = []stitch.Evidence{}
-			for n := r.length(majorArray); n > 0 && !r.bad; n-- {
-				var e stitch.Evidence
-				readEvidence(r, &e)
-				d.Evidence = append(d.Evidence, e)
-			}
+			d.Evidence = readList(r, func() (e stitch.Evidence) {
+				r.array(6)
+				e.Time, e.Origin, e.ID = r.int(), r.text(), r.text()
+				e.Kind, e.Who, e.Temporary = stitch.EvidenceKind(r.uint8()), r.text(), r.flag()
+				return e
+			})
 		case 2:
 			d.Customers = r.texts()
 		case 3:
@@ -419,12 +420,6 @@ func readDeviceState(r *reader, d *stitch.DeviceState) {
 			r.bad = true
 		}
 	})
-}
-
-func readEvidence(r *reader, e *stitch.Evidence) {
-	r.array(6)
-	e.Time, e.Origin, e.ID = r.int(), r.text(), r.text()
-	e.Kind, e.Who, e.Temporary = stitch.EvidenceKind(r.uint8()), r.text(), r.flag()
 }
 
 func readFactState(r *reader, x *stitch.FactState) {
@@ -483,12 +478,11 @@ func readPersonState(r *reader, p *stitch.PersonState) {
 			p.Waiting = new(stitch.Message)
 			readMessage(r, p.Waiting)
 		case 10:
-			p.Queue = []*stitch.Message{}
-			for n := r.length(majorArray); n > 0 && !r.bad; n-- {
+			p.Queue = readList(r, func() *stitch.Message {
 				m := new(stitch.Message)
 				readMessage(r, m)
-				p.Queue = append(p.Queue, m)
-			}
+				return m
+			})
 		case 11:
 			p.Number = r.int()
 		case 12:

@@ -127,19 +127,25 @@ func (f *pairs) flag(number byte, v bool) {
 }
 
 func (f *pairs) texts(number byte, list []string) {
-	if len(list) > 0 {
-		f.key(number)
-		f.b = appendHead(f.b, majorArray, uint64(len(list)))
-		for _, s := range list {
-			f.b = appendString(f.b, s)
-		}
-	}
+	appendList(f, number, list, appendString)
 }
 
 // other is a field that is there, and left to the library.
 func (f *pairs) other(number byte, v any) {
 	f.key(number)
 	f.b = appendAny(f.b, v)
+}
+
+// appendList appends a field that is an array, unless it is empty.
+func appendList[V any](f *pairs, number byte, list []V, value func([]byte, V) []byte) {
+	if len(list) == 0 {
+		return
+	}
+	f.key(number)
+	f.b = appendHead(f.b, majorArray, uint64(len(list)))
+	for _, v := range list {
+		f.b = value(f.b, v)
+	}
 }
 
 // order is the deterministic encoding's order of texts as keys.
@@ -287,15 +293,10 @@ func appendEntity(b []byte, e *stitch.Entity) []byte {
 	f.b = appendHead(appendInt(append(f.b, majorArray|2), e.Timer.At), majorUint, uint64(e.Timer.Wait))
 	f.bytes(3, e.Claims)
 	f.texts(4, e.Topics)
-	if len(e.Collapse) > 0 {
-		f.key(5)
-		f.b = appendHead(f.b, majorArray, uint64(len(e.Collapse)))
-		for i := range e.Collapse {
-			c := &e.Collapse[i]
-			f.b = appendBytes(appendString(append(f.b, majorArray|4), c.Key), c.Content[:])
-			f.b = appendSource(appendInt(f.b, c.Time), &c.Source)
-		}
-	}
+	appendList(&f, 5, e.Collapse, func(b []byte, c stitch.Collapsed) []byte {
+		b = appendBytes(appendString(append(b, majorArray|4), c.Key), c.Content[:])
+		return appendSource(appendInt(b, c.Time), &c.Source)
+	})
 	if e.Device != nil {
 		f.key(6)
 		f.b = appendDeviceState(f.b, e.Device)
@@ -313,13 +314,7 @@ func appendEntity(b []byte, e *stitch.Entity) []byte {
 
 func appendDeviceState(b []byte, d *stitch.DeviceState) []byte {
 	f := openPairs(b)
-	if len(d.Evidence) > 0 {
-		f.key(1)
-		f.b = appendHead(f.b, majorArray, uint64(len(d.Evidence)))
-		for i := range d.Evidence {
-			f.b = appendEvidence(f.b, &d.Evidence[i])
-		}
-	}
+	appendList(&f, 1, d.Evidence, appendEvidence)
 	f.texts(2, d.Customers)
 	appendMap(&f, 3, d.Same, appendString)
 	appendMap(&f, 4, d.Tied, appendString)
@@ -330,7 +325,7 @@ func appendDeviceState(b []byte, d *stitch.DeviceState) []byte {
 	return f.close()
 }
 
-func appendEvidence(b []byte, e *stitch.Evidence) []byte {
+func appendEvidence(b []byte, e stitch.Evidence) []byte {
 	b = appendInt(append(b, majorArray|6), e.Time)
 	b = appendString(appendString(b, e.Origin), e.ID)
 	b = appendString(appendHead(b, majorUint, uint64(e.Kind)), e.Who)
@@ -379,13 +374,7 @@ func appendPersonState(b []byte, p *stitch.PersonState) []byte {
 		f.key(9)
 		f.b = appendMessage(f.b, p.Waiting)
 	}
-	if len(p.Queue) > 0 {
-		f.key(10)
-		f.b = appendHead(f.b, majorArray, uint64(len(p.Queue)))
-		for _, m := range p.Queue {
-			f.b = appendMessage(f.b, m)
-		}
-	}
+	appendList(&f, 10, p.Queue, appendMessage)
 	f.int(11, p.Number)
 	if len(p.Pending) > 0 {
 		f.other(12, p.Pending)
