@@ -37,7 +37,10 @@ broker.heartbeat.interval.ms=500
 `
 
 // StartKafkaCluster starts three brokers on free loopback ports with their data
-// under dir, which must be empty, and returns when all answer and know each other.
+// under dir, which must be empty, and returns when all answer and every replica is in
+// sync. A topic that is made while one broker is known and two are still fenced has that
+// one alone in sync: nothing could take its place (the internal topics are made when a
+// broker is first asked for a coordinator, which is that early).
 func StartKafkaCluster(ctx context.Context, dir string) (*KafkaCluster, error) {
 	c := &KafkaCluster{}
 	if err := c.prepare(ctx, dir); err != nil {
@@ -49,7 +52,11 @@ func StartKafkaCluster(ctx context.Context, dir string) (*KafkaCluster, error) {
 		all.Go(func() { errs[i] = broker.start(ctx) })
 	}
 	all.Wait()
-	if err := errors.Join(errs...); err != nil {
+	err := errors.Join(errs...)
+	if err == nil {
+		err = c.Whole(ctx)
+	}
+	if err != nil {
 		c.Close()
 		return nil, err
 	}
