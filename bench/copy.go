@@ -45,6 +45,7 @@ func (w *world) copy(ctx context.Context, name string, hops int) (m measured, er
 	if err != nil {
 		return m, err
 	}
+	began := time.Now()
 	g, gctx := errgroup.WithContext(ctx)
 	for i := range hops {
 		g.Go(func() error { return w.hop(gctx, path[i], path[i+1][0], m.records) })
@@ -55,7 +56,7 @@ func (w *world) copy(ctx context.Context, name string, hops int) (m measured, er
 	if m.cpu, err = spent(w.copying(), before); err != nil {
 		return m, err
 	}
-	if m.took, err = w.span(ctx, path[1], path[hops]); err != nil {
+	if m.took, err = w.span(ctx, began, path[hops]); err != nil {
 		return m, err
 	}
 	if n, err := w.held(ctx, path[hops]); err != nil || n != m.records {

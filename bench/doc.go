@@ -6,7 +6,7 @@
 //	go run -tags e2e ./bench [--records N] [--rounds N] [--json]
 //
 // The law of the package: what is compared runs in one run, in turns, on the same
-// records, and is measured with the same clock, the broker's: from the append
-// time of the first record that arrives in the next topic to that of the last
-// one in the last topic. Absolute figures are the machine's, ratios are ours.
+// records, and is measured alike: from its start, before it knows a topic, to the
+// append time of the last record in the last topic. Absolute figures are the
+// machine's, ratios are ours.
 package main

@@ -30,6 +30,7 @@ type job struct {
 	gone    chan struct{}
 	stopped bool
 
+	began  time.Time                // when it was started
 	before map[string]time.Duration // CPU time at the start
 	empty  int64                    // Redis's bytes at the start
 }
@@ -65,6 +66,7 @@ func (w *world) startJob(ctx context.Context, round string) (*job, error) {
 	j.cmd = exec.Command(w.binary, "run", "--config", path)
 	j.cmd.Stdout, j.cmd.Stderr = out, out
 	j.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	j.began = time.Now()
 	if err := j.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -108,7 +110,7 @@ func (j *job) backlog(ctx context.Context, profile string) (m measured, err erro
 	if err := j.settled(ctx); err != nil {
 		return m, fmt.Errorf("%w; the end of its log:\n%s", err, j.tail())
 	}
-	if m.took, err = j.w.span(ctx, []string{j.journal()}, j.outputs()); err != nil {
+	if m.took, err = j.w.span(ctx, j.began, j.outputs()); err != nil {
 		return m, err
 	}
 	if m.cpu, err = spent(j.w.processes(j.cmd.Process.Pid), j.before); err != nil {
