@@ -171,7 +171,7 @@ func diff(key, how string) Diff {
 	return Diff{What: what, Page: engine.PageOf(key), How: how}
 }
 
-// tries is how often rest looks for a moment between two batches.
+// tries is how often a moment between two batches is looked for.
 const tries = 1000
 
 // rest compares the timers and what the state says of itself.

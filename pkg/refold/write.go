@@ -55,19 +55,22 @@ func (parts Parts) Rebuild(ctx context.Context, p int32) (from, to int64, err er
 		return 0, 0, fmt.Errorf("journal partition %d: the journal begins at %d and no whole snapshot reaches into it: "+
 			"the state in Redis is all there is, and stays", p, start)
 	}
-	old, _, err := parts.State.Head(ctx, p)
-	if err != nil {
-		return 0, 0, err
-	}
 	meta := stitch.Meta{Logic: stitch.Logic, TopicID: topicID, Environment: parts.Environment, Number: p}
-	begun, err := parts.State.Begin(ctx, p, old.Position, engine.Head{
+	head := engine.Head{
 		Position: engine.Position{Generation: "rebuild-" + rand.Text(), Applied: -1},
 		Logic:    stitch.Logic, Meta: wire.MarshalState(&meta),
-	})
-	if err == nil && !begun {
-		err = fmt.Errorf("journal partition %d: %w", p, ErrMoved)
 	}
-	return w.Meta.Applied, to, err
+	// Whatever a running owner has folded meanwhile is given up as well.
+	for range tries {
+		old, _, err := parts.State.Head(ctx, p)
+		if err != nil {
+			return 0, 0, err
+		}
+		if begun, err := parts.State.Begin(ctx, p, old.Position, head); begun || err != nil {
+			return w.Meta.Applied, to, err
+		}
+	}
+	return 0, 0, fmt.Errorf("journal partition %d never stood still: its state was not given up; try again", p)
 }
 
 // Rebuilt says how far the state of partition p is folded: below zero while no
