@@ -256,6 +256,7 @@ func TestAnswered(t *testing.T) {
 	m := miniredis.RunT(t)
 	s := open(t, embedded(m))
 	begin(t, s, 0, engine.Position{}, "g")
+	s.sweep.close() // it calls scripts too
 	calls := 0
 	answers(m, func(c *server.Peer, cmd string, _ ...string) bool {
 		if cmd != "EVALSHA" {
