@@ -24,6 +24,7 @@ type feed struct {
 	client *kgo.Client
 	topic  string
 	buffer int64 // bytes that wait for one owner at most, and one fetch beyond
+	loaded func() bool
 
 	ctx  context.Context
 	stop context.CancelFunc
@@ -53,20 +54,24 @@ type queue struct {
 
 // Under load a batch of an owner costs the least when it is large: an entity is
 // remembered once for all of its messages, and the brokers get fewer and larger
-// writes. So after a read of gatherFrom records the next one waits until there is a
-// whole batch, for gatherFor since the last one at most. At low load nobody waits.
+// writes. So after a read of gatherFrom records, and while the process has much to
+// write, the next one waits until there is a whole batch, for gatherFor since the
+// last one at most. At low load nobody waits.
 const (
 	gatherFrom = 64
 	gatherFor  = 50 * time.Millisecond
 )
 
-// fetch limits: of one partition in one answer (a larger record still comes), and of one answer.
+// fetch limits: of one partition in one answer (a larger record still comes), and of
+// one answer. With more of a partition at once, others wait for it.
 const (
-	fetchPartition = 1 << 20
+	fetchPartition = 256 << 10
 	fetchAll       = 16 << 20
 )
 
-func newFeed(conn Conn, topic string, buffer int64) (*feed, error) {
+// newFeed reads topic, up to buffer bytes ahead for each owner. loaded says that the
+// process has much to do.
+func newFeed(conn Conn, topic string, buffer int64, loaded func() bool) (*feed, error) {
 	cl, err := conn.client(
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()), // out of range is the owner's to know
 		kgo.FetchMinBytes(1),
@@ -79,7 +84,7 @@ func newFeed(conn Conn, topic string, buffer int64) (*feed, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	f := &feed{
-		client: cl, topic: topic, buffer: buffer,
+		client: cl, topic: topic, buffer: buffer, loaded: loaded,
 		ctx: ctx, stop: stop, done: make(chan struct{}),
 		queues: map[int32]*queue{}, gone: map[int32]bool{}, poke: func() {},
 	}
@@ -129,7 +134,7 @@ func (f *feed) read(ctx context.Context, q *queue, from int64, max int) ([]engin
 		if q.want(from) {
 			f.wake()
 		}
-		if q.gathers(ctx, max) {
+		if q.gathers(ctx, max, f.loaded()) {
 			continue
 		}
 		entries, err := q.take(max, f.buffer, f.resume)
@@ -226,10 +231,10 @@ func (q *queue) want(from int64) (jump bool) {
 }
 
 // gathers waits for more where that is worth it, and reports whether it did.
-func (q *queue) gathers(ctx context.Context, max int) bool {
+func (q *queue) gathers(ctx context.Context, max int, loaded bool) bool {
 	q.mu.Lock()
 	left := gatherFor - time.Since(q.last)
-	enough := !q.many || len(q.entries) == 0 || len(q.entries) >= max || q.paused || q.err != nil
+	enough := !q.many && !loaded || len(q.entries) == 0 || len(q.entries) >= max || q.paused || q.err != nil
 	q.mu.Unlock()
 	if enough || left <= 0 || ctx.Err() != nil {
 		return false

@@ -30,8 +30,8 @@ type Group struct {
 	// Owner serves partition p until ctx ends or log says engine.ErrLost. When it
 	// returns an error before that, it is called again after a while, 1 to 30 s.
 	Owner func(ctx context.Context, p int32, log engine.Log) error
-	// Buffer is the bytes that are read ahead for each partition, 0 for 8 MiB; one
-	// fetch of a partition (1 MiB compressed) may come on top.
+	// Buffer is the bytes that are read ahead for each partition, 0 for 4 MiB; one
+	// fetch of a partition (256 KiB compressed) may come on top.
 	Buffer int64
 	// Drain is how long a revoked owner has, after its context ended, to finish its
 	// batch before the fence; 0 for 2 s. What it can't finish is done again by the next.
@@ -88,9 +88,9 @@ func (g *Group) Run(ctx context.Context) (err error) {
 	m := &member{group: g, topic: g.Topics.Journal, log: g.Conn.logger(), producer: g.Producer, owned: map[int32]*owned{}}
 	buffer := g.Buffer
 	if buffer <= 0 {
-		buffer = 8 << 20
+		buffer = 4 << 20
 	}
-	if m.feed, err = newFeed(g.Conn, m.topic, buffer); err != nil {
+	if m.feed, err = newFeed(g.Conn, m.topic, buffer, g.Producer.loaded); err != nil {
 		return err
 	}
 	defer m.feed.close()

@@ -214,7 +214,7 @@ func TestBackPressure(t *testing.T) {
 		big[i] += strings.Repeat("x", size)
 	}
 	c.write(t, "journal", 0, big...)
-	feed, err := newFeed(c.conn, "journal", buffer)
+	feed, err := newFeed(c.conn, "journal", buffer, func() bool { return false })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -176,7 +176,7 @@ func (p *Producer) write(ctx context.Context, recs []*kgo.Record, size int64, ga
 func (p *Producer) enqueue(w *write) {
 	p.mu.Lock()
 	p.waiting = append(p.waiting, w)
-	now := p.underWay.Load() <= few
+	now := !p.loaded()
 	if !now && p.late == nil {
 		p.late = time.AfterFunc(lateAt, p.handOver)
 	}
@@ -185,6 +185,9 @@ func (p *Producer) enqueue(w *write) {
 		p.handOver()
 	}
 }
+
+// loaded reports that so much is under way that further writes wait.
+func (p *Producer) loaded() bool { return p.underWay.Load() > few }
 
 // handOver gives the client what waits. What was meant for a client that has
 // failed since fails with it.
