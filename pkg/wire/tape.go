@@ -9,9 +9,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// tape is a record as a flat list of nodes over its bytes. jsontext checks the
-// record (grammar, UTF-8, duplicate names); the tape only remembers where
-// everything stands, so that nothing is copied that isn't used.
+// tape is a record as a flat list of nodes over its bytes: it remembers where
+// everything stands, so that nothing is copied that isn't used. What a record has to
+// be (grammar, UTF-8, no duplicate names) is jsontext's word; scan only reads sooner
+// what jsontext takes for certain.
 type tape struct {
 	text    []byte
 	nodes   []node
@@ -30,6 +31,15 @@ type node struct {
 
 // parse reads a record. A non-empty reason says what is wrong, where says where.
 func (t *tape) parse(text []byte) (reason, where string) {
+	t.text, t.nodes = text, t.nodes[:0]
+	if t.scan() {
+		return "", ""
+	}
+	return t.judge(text)
+}
+
+// judge reads a record with jsontext.
+func (t *tape) judge(text []byte) (reason, where string) {
 	t.text, t.nodes = text, t.nodes[:0]
 	t.input = *bytes.NewBuffer(text)
 	t.decoder.Reset(&t.input)
