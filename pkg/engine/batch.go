@@ -37,6 +37,7 @@ func (o *Owner) batch(ctx context.Context, entries []Entry) error {
 	defer cancel()
 	if len(out) > 0 {
 		if err := o.log.Publish(ctx, out); err != nil {
+			o.room = wire.Room{} // what was encoded may still be on its way
 			return err
 		}
 	}
@@ -165,8 +166,9 @@ func (o *Owner) fold(records []stitch.Record, b *Batch) []Published {
 		o.hear(records[i])
 	}
 	o.published = o.published[:0]
+	o.room.Reset()
 	for i := range o.outputs {
-		o.published = append(o.published, Encode(&o.outputs[i]))
+		o.published = append(o.published, encode(&o.room, &o.outputs[i]))
 	}
 	b.Outputs = o.outputs
 	return o.published
@@ -177,7 +179,15 @@ func Encode(o *stitch.Output) Published {
 	if o.Message != nil {
 		return Published{Topic: TopicJournal, Entity: o.Message.To, Value: wire.EncodeMessage(o.Message)}
 	}
-	topic, rec := wire.Encode(o)
+	return encode(new(wire.Room), o)
+}
+
+// encode is Encode into room.
+func encode(room *wire.Room, o *stitch.Output) Published {
+	if o.Message != nil {
+		return Published{Topic: TopicJournal, Entity: o.Message.To, Value: room.EncodeMessage(o.Message)}
+	}
+	topic, rec := room.Encode(o)
 	p := Published{Topic: TopicDLQ, Key: rec.Key, Value: rec.Value, Headers: rec.Headers}
 	switch topic {
 	case wire.TopicSink:

@@ -235,7 +235,9 @@ func (r *replay) Read(_ context.Context, from int64, limit int) ([]engine.Entry,
 }
 
 func (r *replay) Publish(_ context.Context, out []engine.Published) error {
-	r.out = append(r.out, out...)
+	for i := range out {
+		r.out = append(r.out, out[i].Clone())
+	}
 	return nil
 }
 

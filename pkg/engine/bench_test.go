@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -98,7 +99,7 @@ func (l *benchLog) Read(_ context.Context, from int64, limit int) ([]Entry, erro
 func (l *benchLog) Publish(_ context.Context, out []Published) error {
 	for i := range out {
 		if out[i].Topic == TopicJournal {
-			_ = l.Append(context.Background(), out[i].Value)
+			_ = l.Append(context.Background(), slices.Clone(out[i].Value))
 		}
 	}
 	return nil

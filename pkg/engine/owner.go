@@ -111,6 +111,7 @@ type Owner struct {
 	due       time.Time       // of the next one
 	outputs   []stitch.Output // of the batch, reused
 	published []Published     // these as they are written, reused
+	room      wire.Room       // what they are encoded in
 	values    []byte          // of the batch's states, reused
 	messages  wire.Decoder
 }

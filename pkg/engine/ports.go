@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"lockstitch/stitch"
 )
@@ -114,12 +115,13 @@ type Log interface {
 	Committed(ctx context.Context) (offset int64, ours bool, err error)
 	// Read returns records from offset from on, in order, with their append times,
 	// waiting until there is one or ctx ends (then none and nil error). It returns
-	// at most max records. Offsets may have gaps.
+	// at most max records. Offsets may have gaps. The slice is the log's again at the
+	// next Read.
 	Read(ctx context.Context, from int64, max int) ([]Entry, error)
 	// Publish writes the records, in order for each output partition and without
 	// gaps, and returns when all are acknowledged. After an error nothing later of
 	// this owner is written until Publish is called again. out is the caller's again
-	// when it returns.
+	// when it returns, and after a success all that it refers to.
 	Publish(ctx context.Context, out []Published) error
 	// Append adds a tick or rules to this very partition.
 	Append(ctx context.Context, value []byte) error
@@ -154,6 +156,16 @@ type Published struct {
 	Key     []byte
 	Value   []byte
 	Headers []stitch.Header
+}
+
+// Clone is a copy that shares nothing. It keeps nil apart from empty: a record
+// without key or value is another.
+func (p Published) Clone() Published {
+	p.Key, p.Value, p.Headers = slices.Clone(p.Key), slices.Clone(p.Value), slices.Clone(p.Headers)
+	for i, h := range p.Headers {
+		p.Headers[i] = stitch.Header{Key: h.Key, Value: slices.Clone(h.Value)}
+	}
+	return p
 }
 
 // Sources is the port to how far the sources are in the journal. A round of the

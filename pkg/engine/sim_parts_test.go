@@ -49,7 +49,7 @@ func (k *simKafka) passes(d int64) {
 
 func (k *simKafka) append(p int32, value []byte) {
 	k.passes(1)
-	k.journal[p] = append(k.journal[p], Entry{Offset: int64(len(k.journal[p])), Time: k.now, Value: value, Size: len(value)})
+	k.journal[p] = append(k.journal[p], Entry{Offset: int64(len(k.journal[p])), Time: k.now, Value: slices.Clone(value), Size: len(value)})
 }
 
 // write carries one record out, whoever asks: Kafka fences no producer here.

@@ -39,12 +39,13 @@ type feed struct {
 // queue is what waits for one owner, and what the owner wants.
 type queue struct {
 	p     int32
-	ready chan struct{} // one token: look again
+	ready chan struct{}  // one token: look again
+	out   []engine.Entry // what was last read, the owner's until it reads again
 
 	mu      sync.Mutex
 	at      int64 // the offset that the next read continues at; -1: none
 	seek    bool  // at is wanted, but not yet where the client reads
-	entries []engine.Entry
+	records []*kgo.Record
 	bytes   int64
 	paused  bool
 	err     error
@@ -226,7 +227,7 @@ func (q *queue) want(from int64) (jump bool) {
 	if q.at == from {
 		return false
 	}
-	q.at, q.seek, q.entries, q.bytes, q.err = from, true, nil, 0, nil
+	q.at, q.seek, q.records, q.bytes, q.err = from, true, nil, 0, nil
 	return true
 }
 
@@ -234,7 +235,7 @@ func (q *queue) want(from int64) (jump bool) {
 func (q *queue) gathers(ctx context.Context, max int, loaded bool) bool {
 	q.mu.Lock()
 	left := gatherFor - time.Since(q.last)
-	enough := !q.many && !loaded || len(q.entries) == 0 || len(q.entries) >= max || q.paused || q.err != nil
+	enough := !q.many && !loaded || len(q.records) == 0 || len(q.records) >= max || q.paused || q.err != nil
 	q.mu.Unlock()
 	if enough || left <= 0 || ctx.Err() != nil {
 		return false
@@ -254,28 +255,32 @@ func (q *queue) gathers(ctx context.Context, max int, loaded bool) bool {
 func (q *queue) take(max int, buffer int64, resume func(int32)) ([]engine.Entry, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if err := q.err; err != nil && len(q.entries) == 0 {
+	if err := q.err; err != nil && len(q.records) == 0 {
 		q.at, q.err = -1, nil // whoever asks again starts afresh
 		return nil, err
 	}
-	n := min(max, len(q.entries))
-	out := q.entries[:n:n]
-	if q.entries = q.entries[n:]; len(q.entries) == 0 {
-		q.entries = nil
+	n := min(max, len(q.records))
+	q.out = q.out[:0]
+	for _, r := range q.records[:n] {
+		q.out = append(q.out, engine.Entry{Offset: r.Offset, Time: r.Timestamp.UnixMilli(), Value: r.Value, Size: sizeOf(r)})
+		q.bytes -= int64(sizeOf(r))
 	}
-	for i := range out {
-		q.bytes -= int64(out[i].Size)
+	clear(q.records[:n])
+	if q.records = q.records[n:]; len(q.records) == 0 {
+		q.records = nil
 	}
 	if n > 0 {
-		q.at = out[n-1].Offset + 1
+		q.at = q.out[n-1].Offset + 1
 		q.last, q.many = time.Now(), n >= gatherFrom
 	}
 	if q.paused && q.bytes <= buffer/2 {
 		q.paused = false
 		resume(q.p)
 	}
-	return out, nil
+	return q.out, nil
 }
+
+func sizeOf(r *kgo.Record) int { return len(r.Key) + len(r.Value) }
 
 // put adds what was read, unless the owner wants something else by now, and
 // pauses the partition when its buffer is full.
@@ -285,10 +290,9 @@ func (q *queue) put(fp kgo.FetchTopicPartition, buffer int64, pause func(int32))
 	if q.seek || q.at < 0 {
 		return
 	}
+	q.records = append(q.records, fp.Records...)
 	for _, r := range fp.Records {
-		e := engine.Entry{Offset: r.Offset, Time: r.Timestamp.UnixMilli(), Value: r.Value, Size: len(r.Key) + len(r.Value)}
-		q.entries = append(q.entries, e)
-		q.bytes += int64(e.Size)
+		q.bytes += int64(sizeOf(r))
 	}
 	if fp.Err != nil {
 		q.err = readError(fp.Topic, fp.Partition, fp.Err)

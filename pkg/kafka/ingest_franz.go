@@ -125,8 +125,11 @@ func batches(p kgo.FetchTopicPartition, topicID string) iter.Seq2[Batch, kgo.Epo
 		size := 0
 		for i, r := range p.Records {
 			if !r.Attrs.IsControl() {
+				if b.Records == nil {
+					b.Records = make([]SourceRecord, 0, min(len(p.Records)-i, batchRecords))
+				}
 				b.Records = append(b.Records, sourceRecord(r))
-				size += len(r.Key) + len(r.Value)
+				size += sizeOf(r)
 			}
 			if i < len(p.Records)-1 && len(b.Records) < batchRecords && size < batchBytes {
 				continue

@@ -152,11 +152,14 @@ func (l *partitionLog) Read(ctx context.Context, from int64, max int) (entries [
 
 // Publish implements engine.Log.
 func (l *partitionLog) Publish(ctx context.Context, out []engine.Published) error {
-	recs, size, err := l.m.producer.records(out)
-	if err != nil || len(recs) == 0 {
+	if len(out) == 0 {
+		return nil
+	}
+	b, size, err := l.m.producer.block(out)
+	if err != nil {
 		return err
 	}
-	return l.write(ctx, recs, size)
+	return l.write(ctx, b, size)
 }
 
 // Append implements engine.Log.
@@ -165,10 +168,11 @@ func (l *partitionLog) Append(ctx context.Context, value []byte) error {
 	if limit := l.m.producer.Limit(engine.TopicJournal); size > limit {
 		return &TooLargeError{Topic: l.m.topic, Size: size, Limit: limit}
 	}
-	return l.write(ctx, []*kgo.Record{{Topic: l.m.topic, Partition: l.p, Value: value}}, int64(size))
+	b := &block{records: []kgo.Record{{Topic: l.m.topic, Partition: l.p, Value: value}}}
+	return l.write(ctx, b, int64(size))
 }
 
-func (l *partitionLog) write(ctx context.Context, recs []*kgo.Record, size int64) error {
+func (l *partitionLog) write(ctx context.Context, b *block, size int64) error {
 	if l.ctx.Err() != nil {
 		return engine.ErrLost
 	}
@@ -178,7 +182,7 @@ func (l *partitionLog) write(ctx context.Context, recs []*kgo.Record, size int64
 	late, cancel := linger(ctx, publishGrace)
 	defer cancel()
 	return l.do(late, func(ctx context.Context) error {
-		return l.m.producer.write(ctx, recs, size, &l.gate)
+		return l.m.producer.write(ctx, b, size, &l.gate)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -143,15 +144,19 @@ func Size(r *engine.Published) int {
 // was revoked. After any other error nothing more of these records is written;
 // repeat the call whole.
 func (p *Producer) Publish(ctx context.Context, out []engine.Published) error {
-	recs, size, err := p.records(out)
-	if err != nil || len(recs) == 0 {
+	if len(out) == 0 {
+		return nil
+	}
+	b, size, err := p.block(out)
+	if err != nil {
 		return err
 	}
-	return p.write(ctx, recs, size, nil)
+	return p.write(ctx, b, size, nil)
 }
 
-// write hands records over, unless gate says no, and waits for them.
-func (p *Producer) write(ctx context.Context, recs []*kgo.Record, size int64, gate *gate) error {
+// write hands a block over, unless gate says no, and waits for it. The block is the
+// producer's from then on.
+func (p *Producer) write(ctx context.Context, b *block, size int64, gate *gate) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
@@ -165,11 +170,15 @@ func (p *Producer) write(ctx context.Context, recs []*kgo.Record, size int64, ga
 		return err
 	}
 	acked := p.waits.begin("publishing")
-	w := &write{producer: p, client: cl, recs: recs, gate: gate, all: make(chan struct{})}
-	w.left.Store(int64(len(recs)))
+	w := &write{producer: p, client: cl, block: b, gate: gate, all: make(chan struct{})}
+	w.left.Store(int64(len(b.records)))
 	w.free = func() { acked(); p.room.Release(size) }
 	p.enqueue(w)
-	return w.wait(ctx)
+	err = w.wait(ctx)
+	if err == nil {
+		b.release()
+	}
+	return err
 }
 
 // enqueue hands w over at once where few are under way.
@@ -233,7 +242,7 @@ func (p *Producer) acknowledged() {
 type write struct {
 	producer *Producer
 	client   *kgo.Client
-	recs     []*kgo.Record
+	block    *block
 	gate     *gate
 	left     atomic.Int64
 	err      atomic.Pointer[error]
@@ -245,8 +254,10 @@ type write struct {
 // has no bound (Producer.room is the bound). Its context is nobody's: cancelled in
 // the middle it would tear a gap into the order.
 func (w *write) start() {
-	w.producer.underWay.Add(int64(len(w.recs)))
-	for _, r := range w.recs {
+	records := w.block.records
+	w.producer.underWay.Add(int64(len(records)))
+	for i := range records {
+		r := &records[i]
 		if now := w.producer.opt.Now; now != nil {
 			r.Timestamp = now()
 		}
@@ -403,18 +414,34 @@ func (p *Producer) clientOptions(batch map[string]int32) []kgo.Opt {
 	return opts
 }
 
-// records makes Kafka records of what is published, after checking every size.
-func (p *Producer) records(out []engine.Published) (recs []*kgo.Record, total int64, err error) {
+// block is what one Publish writes: its records, and their headers in one piece.
+type block struct {
+	records []kgo.Record
+	headers []kgo.RecordHeader
+}
+
+// blocks are used again once all of their records are acknowledged.
+var blocks = sync.Pool{New: func() any { return new(block) }}
+
+// maxBlock is the most records of a block that is kept.
+const maxBlock = 1 << 13
+
+func (b *block) release() {
+	clear(b.records)
+	clear(b.headers)
+	b.records, b.headers = b.records[:0], b.headers[:0]
+	if cap(b.records) <= maxBlock {
+		blocks.Put(b)
+	}
+}
+
+// block makes Kafka records of what is published, after checking every size. total
+// is the sum of these.
+func (p *Producer) block(out []engine.Published) (b *block, total int64, err error) {
 	p.mu.Lock()
 	limits := p.limits
 	p.mu.Unlock()
-	block := make([]kgo.Record, len(out))
-	recs = make([]*kgo.Record, len(out))
-	n := 0
-	for i := range out {
-		n += len(out[i].Headers)
-	}
-	all := make([]kgo.RecordHeader, 0, n)
+	headers := 0
 	for i := range out {
 		o := &out[i]
 		size := Size(o)
@@ -422,27 +449,31 @@ func (p *Producer) records(out []engine.Published) (recs []*kgo.Record, total in
 			return nil, 0, &TooLargeError{Topic: p.topics.Name(o.Topic), Size: size, Limit: limits[o.Topic]}
 		}
 		total += int64(size)
-		r := &block[i]
-		r.Topic, r.Key, r.Value = p.topics.Name(o.Topic), o.Key, o.Value
-		r.Headers, all = headers(all, o.Headers)
+		headers += len(o.Headers)
+	}
+	b = blocks.Get().(*block)
+	b.records, b.headers = slices.Grow(b.records, len(out)), slices.Grow(b.headers, headers)
+	for i := range out {
+		o := &out[i]
+		r := kgo.Record{Topic: p.topics.Name(o.Topic), Key: o.Key, Value: o.Value, Headers: b.add(o.Headers)}
 		if o.Topic == engine.TopicJournal {
 			r.Partition = engine.PartitionOf(o.Entity, p.partitions)
 		}
-		recs[i] = r
+		b.records = append(b.records, r)
 	}
-	return recs, total, nil
+	return b, total, nil
 }
 
-// headers appends to all, which has room, and returns what it appended.
-func headers(all []kgo.RecordHeader, in []stitch.Header) (these, more []kgo.RecordHeader) {
+// add adds a record's headers, for which there is room.
+func (b *block) add(in []stitch.Header) []kgo.RecordHeader {
 	if len(in) == 0 {
-		return nil, all
+		return nil
 	}
-	start := len(all)
+	start := len(b.headers)
 	for _, h := range in {
-		all = append(all, kgo.RecordHeader{Key: h.Key, Value: h.Value})
+		b.headers = append(b.headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
 	}
-	return all[start:len(all):len(all)], all
+	return b.headers[start:len(b.headers):len(b.headers)]
 }
 
 // Close waits for what is in flight until ctx ends, then closes.

@@ -19,11 +19,11 @@ func waitingWrites(t *testing.T, p *Producer, gates ...*gate) (results []chan er
 	t.Helper()
 	p.handing.Lock()
 	for i, g := range gates {
-		recs := []*kgo.Record{{Topic: testTopics.Journal, Value: []byte{byte('0' + i)}}}
+		b := &block{records: []kgo.Record{{Topic: testTopics.Journal, Value: []byte{byte('0' + i)}}}}
 		result := make(chan error, 1)
 		results = append(results, result)
 		ctx := testContext(t)
-		go func() { result <- p.write(ctx, recs, 1, g) }()
+		go func() { result <- p.write(ctx, b, 1, g) }()
 		for p.waitingNow() <= i {
 			runtime.Gosched()
 		}

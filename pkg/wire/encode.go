@@ -39,80 +39,111 @@ type EncodedRecord struct {
 	Headers []stitch.Header
 }
 
+// Room is memory that records are encoded into, one behind the other, and that is
+// used again. The zero value is ready. It is not safe for concurrent use.
+type Room struct {
+	text    []byte
+	headers []stitch.Header
+}
+
+// maxRoom bounds what a Room keeps, in bytes of text.
+const maxRoom = 1 << 20
+
+// Reset makes room anew: nothing that was encoded before may be in use any more.
+func (r *Room) Reset() {
+	if cap(r.text) > maxRoom {
+		*r = Room{}
+	}
+	clear(r.headers) // they refer to dead letters
+	r.text, r.headers = r.text[:0], r.headers[:0]
+}
+
+// Encode is Room's Encode with room of its own.
+func Encode(o *stitch.Output) (topic Topic, rec EncodedRecord) { return new(Room).Encode(o) }
+
 // Encode turns an output that is no message into the record of its topic. The
 // same output gives the same bytes. A message is encoded by EncodeMessage, to
 // the journal; for one, and for an output of nothing, topic is 0.
-func Encode(o *stitch.Output) (topic Topic, rec EncodedRecord) {
+func (r *Room) Encode(o *stitch.Output) (topic Topic, rec EncodedRecord) {
 	switch {
 	case o.Sink != nil:
-		rec.Key, rec.Value, rec.Headers = EncodeSink(nil, o.Place, o.Sink)
-		return TopicSink, rec
+		return TopicSink, r.sink(o.Place, o.Sink)
 	case o.Decision != nil:
-		return TopicDecisions, EncodeDecision(o.Place, o.Decision)
+		return TopicDecisions, r.decision(o.Place, o.Decision)
 	case o.Dead != nil:
-		return TopicDead, EncodeDead(o.Place, o.Dead)
+		return TopicDead, r.dead(o.Place, o.Dead)
 	}
 	return 0, rec
 }
 
-// EncodeSink appends the value, one operation of Customer.io's Track API v2, to
-// dst, and returns it with the record's key and headers, whose text may stand behind
-// it in dst's room.
-func EncodeSink(dst []byte, place stitch.Place, s *stitch.Sink) (key, value []byte, headers []stitch.Header) {
-	if dst == nil {
-		dst = make([]byte, 0, 256+len(s.Attributes)+7*headerText)
+// EncodeMessage encodes the value of a journal record.
+func (r *Room) EncodeMessage(m *stitch.Message) []byte {
+	start := len(r.text)
+	r.text = AppendState(r.text, m)
+	return r.since(start)
+}
+
+// since is the text from start on; it never grows into what is encoded next.
+func (r *Room) since(start int) []byte { return r.text[start:len(r.text):len(r.text)] }
+
+// add adds text.
+func (r *Room) add(text string) []byte {
+	start := len(r.text)
+	r.text = append(r.text, text...)
+	return r.since(start)
+}
+
+func (r *Room) header(name string, value []byte) {
+	r.headers = append(r.headers, stitch.Header{Key: name, Value: value})
+}
+
+// textHeader adds a header, unless it is empty.
+func (r *Room) textHeader(name, value string) {
+	if value != "" {
+		r.header(name, r.add(value))
 	}
-	start := len(dst)
-	dst = appendOperation(dst, s)
-	h := headerList{list: make([]stitch.Header, 0, 7), text: dst[len(dst):]}
-	key = h.keep(append(h.text, s.Person.Key()...))
-	h.set(HeaderSource, s.Source.Append(h.text))
-	h.set(HeaderPlace, place.Append(h.text))
-	h.add(HeaderMessage, s.MessageID)
+}
+
+func (r *Room) source(s stitch.Source) {
+	start := len(r.text)
+	r.text = s.Append(r.text)
+	r.header(HeaderSource, r.since(start))
+}
+
+func (r *Room) place(p stitch.Place) {
+	start := len(r.text)
+	r.text = p.Append(r.text)
+	r.header(HeaderPlace, r.since(start))
+}
+
+// from are the headers from the n-th on.
+func (r *Room) from(n int) []stitch.Header { return r.headers[n:len(r.headers):len(r.headers)] }
+
+// sink encodes one operation of Customer.io's Track API v2.
+func (r *Room) sink(place stitch.Place, s *stitch.Sink) (rec EncodedRecord) {
+	start, first := len(r.text), len(r.headers)
+	r.text = appendOperation(r.text, s)
+	rec.Value = r.since(start)
+	rec.Key = r.add(s.Person.Key())
+	r.source(s.Source)
+	r.place(place)
+	r.textHeader(HeaderMessage, s.MessageID)
 	if s.EventID != (stitch.ULID{}) {
-		h.set(HeaderEvent, appendULID(h.text, s.EventID))
+		start = len(r.text)
+		r.text = appendULID(r.text, s.EventID)
+		r.header(HeaderEvent, r.since(start))
 	}
-	h.add(HeaderOrder, s.Order)
-	h.add(HeaderWhy, s.Why.String())
-	h.add(HeaderCorrects, s.Corrects)
-	return key, dst[start:len(dst):len(dst)], h.list
+	r.textHeader(HeaderOrder, s.Order)
+	r.textHeader(HeaderWhy, s.Why.String())
+	r.textHeader(HeaderCorrects, s.Corrects)
+	rec.Headers = r.from(first)
+	return rec
 }
 
 func appendULID(b []byte, id stitch.ULID) []byte {
 	b = append(b, make([]byte, ulid.EncodedSize)...)
 	_ = ulid.ULID(id).MarshalTextTo(b[len(b)-ulid.EncodedSize:]) // it fits
 	return b
-}
-
-// headerList is a record's headers. Their values stand one after the other in one
-// piece of memory; a value never grows into the next.
-type headerList struct {
-	list []stitch.Header
-	text []byte // what is written next begins at its end
-}
-
-// headerText is the room for a header's text, in bytes: most fit.
-const headerText = 32
-
-func newHeaders(n int) headerList {
-	return headerList{list: make([]stitch.Header, 0, n), text: make([]byte, 0, headerText*n)}
-}
-
-// keep takes text that was appended to h.text, and returns what was appended.
-func (h *headerList) keep(text []byte) []byte {
-	start := len(h.text)
-	h.text = text
-	return text[start:len(text):len(text)]
-}
-
-func (h *headerList) set(name string, text []byte) {
-	h.list = append(h.list, stitch.Header{Key: name, Value: h.keep(text)})
-}
-
-func (h *headerList) add(name, value string) {
-	if value != "" {
-		h.set(name, append(h.text, value...))
-	}
 }
 
 func appendOperation(dst []byte, s *stitch.Sink) []byte {

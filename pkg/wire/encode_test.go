@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
@@ -79,12 +80,36 @@ func TestEncodeSink(t *testing.T) {
 	}
 }
 
-func TestEncodeSinkAppends(t *testing.T) {
-	s := &stitch.Sink{Person: stitch.Person{ID: "u1"}, Action: stitch.ActDelete}
-	buf := append(make([]byte, 0, 512), "before"...)
-	_, value, _ := EncodeSink(buf, testPlace, s)
-	if string(value) != `{"type":"person","action":"delete","identifiers":{"id":"u1"}}` || string(buf[:6]) != "before" {
-		t.Errorf("%s after %s", value, buf)
+// TestRoom: what is encoded into one room stays what it was, until the room is reset.
+func TestRoom(t *testing.T) {
+	var outputs []stitch.Output
+	for i := range 200 {
+		id := strings.Repeat("u", i)
+		dead := &stitch.DeadLetter{Raw: stitch.Raw{Headers: []stitch.Header{{Key: id}}}, Rejects: []stitch.Reject{{Reason: id}}}
+		outputs = append(outputs,
+			stitch.Output{Place: testPlace, Sink: &stitch.Sink{Person: stitch.Person{ID: id}, Action: stitch.ActDelete, MessageID: id}},
+			stitch.Output{Place: testPlace, Decision: &stitch.Decision{Key: id, Kind: "outcome"}},
+			stitch.Output{Place: testPlace, Dead: dead},
+		)
+	}
+	var room Room
+	for range 2 {
+		var recs []EncodedRecord
+		var messages [][]byte
+		for i := range outputs {
+			_, rec := room.Encode(&outputs[i])
+			recs = append(recs, rec)
+			messages = append(messages, room.EncodeMessage(&stitch.Message{Nonce: strings.Repeat("n", i)}))
+		}
+		for i, rec := range recs {
+			if _, want := Encode(&outputs[i]); cmp.Diff(want, rec) != "" {
+				t.Fatalf("output %d: %s", i, cmp.Diff(want, rec))
+			}
+			if !bytes.Equal(messages[i], EncodeMessage(&stitch.Message{Nonce: strings.Repeat("n", i)})) {
+				t.Fatalf("message %d is another", i)
+			}
+		}
+		room.Reset()
 	}
 }
 
@@ -135,7 +160,7 @@ func TestEncodeDead(t *testing.T) {
 	for range 1000 {
 		dead.Rejects = append(dead.Rejects, stitch.Reject{Reason: ReasonBadID, Sentence: strings.Repeat("x", 100)})
 	}
-	rec = EncodeDead(testPlace, dead)
+	_, rec = Encode(&stitch.Output{Place: testPlace, Dead: dead})
 	if text := string(rec.Headers[5].Value); len(text) > maxErrorText+100 || !strings.HasSuffix(text, "and more") {
 		t.Errorf("ls-error of %d bytes", len(text))
 	}

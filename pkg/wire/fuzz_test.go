@@ -38,7 +38,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatal(diff)
 		}
 		if dead != nil {
-			EncodeDead(testPlace, dead)
+			Encode(&stitch.Output{Place: testPlace, Dead: dead})
 			return
 		}
 		if !json.Valid(value) {
@@ -62,8 +62,8 @@ func checkFuzzed(t *testing.T, ev *stitch.Event, customer string) {
 		t.Fatal(diff)
 	}
 	for _, s := range sinksOf(ev, customer) {
-		_, value, _ := EncodeSink(nil, testPlace, s)
-		checkSchema(t, value)
+		_, rec := Encode(&stitch.Output{Place: testPlace, Sink: s})
+		checkSchema(t, rec.Value)
 	}
 }
 

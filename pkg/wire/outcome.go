@@ -14,14 +14,15 @@ func mayContain(object []byte, name string) bool {
 	return bytes.IndexByte(object, '\\') >= 0 || bytes.Contains(object, []byte(name))
 }
 
-// EncodeDecision encodes a record of the decisions topic. Its "at" is log time,
-// as RFC 3339 with milliseconds, in UTC; empty fields are left out.
-func EncodeDecision(place stitch.Place, d *stitch.Decision) EncodedRecord {
+// decision encodes a record of the decisions topic. Its "at" is log time, as
+// RFC 3339 with milliseconds, in UTC; empty fields are left out.
+func (r *Room) decision(place stitch.Place, d *stitch.Decision) (rec EncodedRecord) {
 	source := ""
 	if d.Source != (stitch.Source{}) {
 		source = d.Source.String()
 	}
-	v := make([]byte, 0, 256)
+	start, first := len(r.text), len(r.headers)
+	v := r.text
 	for _, f := range [...]struct{ name, value string }{
 		{"kind", d.Kind}, {"outcome", d.Outcome}, {"reason", d.Reason}, {"source", source}, {"message", d.Message},
 		{"at", time.UnixMilli(d.At).UTC().Format("2006-01-02T15:04:05.000Z")},
@@ -33,28 +34,30 @@ func EncodeDecision(place stitch.Place, d *stitch.Decision) EncodedRecord {
 		v = append(append(append(v, ',', '"'), f.name...), '"', ':')
 		v = appendText(v, f.value)
 	}
-	v[0] = '{'
-	h := newHeaders(4)
-	key := h.keep(append(h.text, d.Key...))
-	h.add(HeaderSource, source)
-	h.set(HeaderPlace, place.Append(h.text))
-	return EncodedRecord{Key: key, Value: append(v, '}'), Headers: h.list}
+	v[start] = '{'
+	r.text = append(v, '}')
+	rec.Value = r.since(start)
+	rec.Key = r.add(d.Key)
+	r.textHeader(HeaderSource, source)
+	r.place(place)
+	rec.Headers = r.from(first)
+	return rec
 }
 
 // maxErrorText bounds the header ls-error, in bytes: a record can be wrong in
 // thousands of places, and the DLQ must take it all the same.
 const maxErrorText = 16 << 10
 
-// EncodeDead encodes a record of the DLQ: the original key, value and headers
-// untouched, and after these where it came from and all that is wrong with it.
-func EncodeDead(place stitch.Place, dead *stitch.DeadLetter) EncodedRecord {
-	h := newHeaders(len(dead.Raw.Headers) + 4)
-	h.list = append(h.list, dead.Raw.Headers...)
-	h.set(HeaderSource, dead.Source.Append(h.text))
-	h.set(HeaderPlace, place.Append(h.text))
-	h.add(HeaderReason, dead.Rejects[0].Reason)
-	h.add(HeaderError, errorText(dead.Rejects))
-	return EncodedRecord{Key: dead.Raw.Key, Value: dead.Raw.Value, Headers: h.list}
+// dead encodes a record of the DLQ: the original key, value and headers untouched,
+// and after these where it came from and all that is wrong with it.
+func (r *Room) dead(place stitch.Place, dead *stitch.DeadLetter) EncodedRecord {
+	first := len(r.headers)
+	r.headers = append(r.headers, dead.Raw.Headers...)
+	r.source(dead.Source)
+	r.place(place)
+	r.textHeader(HeaderReason, dead.Rejects[0].Reason)
+	r.textHeader(HeaderError, errorText(dead.Rejects))
+	return EncodedRecord{Key: dead.Raw.Key, Value: dead.Raw.Value, Headers: r.from(first)}
 }
 
 // errorText is every sentence, each after its reason.

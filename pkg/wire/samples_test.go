@@ -145,8 +145,8 @@ func checkSampleEvent(t *testing.T, rec Record, ev *stitch.Event) {
 		t.Errorf("order %q, posted %q", ev.Fact.Order, order)
 	}
 	for _, s := range sinksOf(ev, "customer") {
-		_, value, _ := EncodeSink(nil, stitch.Place{}, s)
-		checkSchema(t, value)
+		_, rec := Encode(&stitch.Output{Sink: s})
+		checkSchema(t, rec.Value)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"lockstitch/pkg/engine"
-	"lockstitch/stitch"
 )
 
 // Journal is a journal topic of some partitions, the consumer group's offsets in
@@ -90,17 +89,8 @@ func (j *Journal) publish(out []engine.Published) {
 			j.append(engine.PartitionOf(out[i].Entity, len(j.parts)), out[i].Value)
 			continue
 		}
-		j.outputs[out[i].Topic] = append(j.outputs[out[i].Topic], copyOf(out[i]))
+		j.outputs[out[i].Topic] = append(j.outputs[out[i].Topic], out[i].Clone())
 	}
-}
-
-// copyOf keeps nil apart from empty: a record without key or value is another.
-func copyOf(p engine.Published) engine.Published {
-	p.Key, p.Value, p.Headers = slices.Clone(p.Key), slices.Clone(p.Value), slices.Clone(p.Headers)
-	for i, h := range p.Headers {
-		p.Headers[i] = stitch.Header{Key: h.Key, Value: slices.Clone(h.Value)}
-	}
-	return p
 }
 
 // Published returns what was published to an output topic, in order.
