@@ -41,6 +41,9 @@ func (w *world) copy(ctx context.Context, name string, hops int) (m measured, er
 	if m.records, err = w.held(ctx, sources); err != nil {
 		return m, err
 	}
+	if err := w.quiet(ctx); err != nil {
+		return m, err
+	}
 	before, err := cpu(w.copying())
 	if err != nil {
 		return m, err

@@ -4,6 +4,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -45,4 +47,28 @@ func spent(pids map[string]int, before map[string]time.Duration) (map[string]tim
 		all[name] -= before[name]
 	}
 	return all, err
+}
+
+// quiet waits until the broker has done what it was asked for before: topics that a
+// round makes, and those that the one before has removed, keep it busy for a second,
+// which is no part of what is measured next.
+func (w *world) quiet(ctx context.Context) error {
+	const look, idle = 250 * time.Millisecond, 25 * time.Millisecond
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	kafka := map[string]int{"kafka": w.kafka.PID()}
+	for {
+		before, err := cpu(kafka)
+		if err != nil {
+			return err
+		}
+		select {
+		case <-time.After(look):
+		case <-ctx.Done():
+			return errors.New("the broker does not come to rest")
+		}
+		if used, err := spent(kafka, before); err != nil || used["kafka"] <= idle {
+			return err
+		}
+	}
 }

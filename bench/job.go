@@ -51,6 +51,9 @@ func (w *world) startJob(ctx context.Context, round string) (*job, error) {
 	if err := w.client.FlushAll(ctx).Err(); err != nil {
 		return nil, err
 	}
+	if err := w.quiet(ctx); err != nil {
+		return nil, err
+	}
 	j := &job{w: w, round: round, log: filepath.Join(w.dir, round+".log"), gone: make(chan struct{})}
 	if j.empty, err = w.memory(ctx); err != nil {
 		return nil, err
