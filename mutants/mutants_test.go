@@ -24,6 +24,9 @@ func simulator(schedules string) []string {
 	return []string{"./pkg/engine", "-run", "^TestSimulator$", "-sim.schedules", schedules}
 }
 
+// publishing is where an owner publishes a batch.
+const publishing = "	if len(out) > 0 {\n		if err := o.log.Publish(ctx, out); err != nil {\n			o.room = wire.Room{} // what was encoded may still be on its way\n			return err\n		}\n	}\n"
+
 var mutants = map[string]mutant{
 	"seen": {
 		"stitch/fold.go", "if last, ok := p.Seen[from]; ok && !pl.After(last) {", "if last, ok := p.Seen[from]; ok && false && !pl.After(last) {",
@@ -38,11 +41,15 @@ var mutants = map[string]mutant{
 		nil, []string{"./pkg/redis", "-run", "^TestState$"},
 	},
 	"publish before remember": {
-		"pkg/engine/batch.go", "	if len(out) > 0 {\n		if err := o.log.Publish(ctx, out); err != nil {\n			return err\n		}\n	}\n", "",
+		"pkg/engine/batch.go", publishing, "",
 		[]mutant{{
 			file: "pkg/engine/batch.go", from: "	b.Remember = o.since(&began)\n",
-			to: "	b.Remember = o.since(&began)\n	if len(out) > 0 {\n		if err := o.log.Publish(ctx, out); err != nil {\n			return err\n		}\n	}\n",
+			to: "	b.Remember = o.since(&began)\n" + publishing,
 		}}, simulator("2000"),
+	},
+	"what is on its way is left alone": {
+		"pkg/engine/batch.go", "			o.room = wire.Room{} // what was encoded may still be on its way\n", "",
+		nil, []string{"./pkg/engine", "-run", "^TestOwnerLeaves"},
 	},
 	"the claim": {
 		"stitch/claims.go", "			return true, false, other\n", "			return false, false, other\n",
@@ -97,8 +104,8 @@ var mutants = map[string]mutant{
 		nil, simulator("20000"),
 	},
 	"the watermark's barrier: the ends are read after the tick was seen": {
-		"pkg/engine/pace.go", "	if r.seen == 0 {\n		return nil\n	}\n	if r.ends == nil {", "	if r.ends == nil {",
-		[]mutant{{file: "pkg/engine/pace.go", from: "	done, err := passed(r.ends)\n", to: "	if r.seen == 0 {\n		return nil\n	}\n	done, err := passed(r.ends)\n"}},
+		"pkg/engine/pace.go", "return r.seen != 0 && r.ends == nil", "return r.ends == nil",
+		[]mutant{{file: "pkg/engine/pace.go", from: "	if r.ends == nil {\n		return nil", to: "	if r.ends == nil || r.seen == 0 {\n		return nil"}},
 		simulator("60000"),
 	},
 	"a hold ends when its time is past, not reached": {

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"lockstitch/pkg/engine"
 	"lockstitch/pkg/engine/memory"
@@ -56,6 +59,20 @@ func (q quiet) Read(ctx context.Context, from int64, limit int) ([]engine.Entry,
 	return out, err
 }
 
+// slow fails the first Publish, whose records stay on their way.
+type slow struct {
+	engine.Log
+	onTheirWay []engine.Published
+}
+
+func (l *slow) Publish(ctx context.Context, out []engine.Published) error {
+	if l.onTheirWay != nil {
+		return l.Log.Publish(ctx, out)
+	}
+	l.onTheirWay = slices.Clone(out)
+	return errors.New("no answer yet")
+}
+
 // setting is a journal of one partition, its state, and what an owner said.
 type setting struct {
 	journal *memory.Journal
@@ -72,11 +89,16 @@ func newSetting() *setting {
 // own runs an owner until nothing is left to do, or it can't serve the partition.
 func (s *setting) own(t *testing.T) error {
 	t.Helper()
+	return s.ownWith(t, s.journal.Log(0), func(context.Context, time.Duration) error { return errQuiet })
+}
+
+func (s *setting) ownWith(t *testing.T, log engine.Log, wait func(context.Context, time.Duration) error) error {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	o := engine.NewOwner(0, quiet{s.journal.Log(0), cancel}, s.state, nil, nil, engine.Options{
+	o := engine.NewOwner(0, quiet{log, cancel}, s.state, nil, nil, engine.Options{
 		Environment: s.env, Logic: s.logic, Rules: stitch.DefaultRules(), Batch: 10, Cache: 10, Tick: time.Hour, Nonce: "n",
-		Now: time.Now, Observe: &s.heard, Wait: func(ctx context.Context, _ time.Duration) error { return errQuiet },
+		Now: time.Now, Observe: &s.heard, Wait: wait,
 	})
 	return o.Run(ctx)
 }
@@ -91,6 +113,27 @@ func (s *setting) post(n int64) {
 }
 
 func (s *setting) sink() int { return len(s.journal.Published(engine.TopicSink)) }
+
+// Records of a Publish that failed may still be on their way: nothing is encoded over
+// them.
+func TestOwnerLeavesWhatIsOnItsWay(t *testing.T) {
+	s := newSetting()
+	for n := range int64(30) {
+		s.post(n)
+	}
+	log := &slow{Log: s.journal.Log(0)}
+	if err := s.ownWith(t, log, func(context.Context, time.Duration) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if s.sink() != 30 {
+		t.Fatalf("%d sink records", s.sink())
+	}
+	for i, late := range log.onTheirWay {
+		if want := s.journal.Published(engine.TopicSink)[i]; cmp.Diff(want, late) != "" {
+			t.Fatalf("record %d has changed on its way:\n%s", i, cmp.Diff(want, late))
+		}
+	}
+}
 
 // A record that is none of ours is passed over and counted; the partition goes on.
 func TestOwnerPassesOverGarbage(t *testing.T) {

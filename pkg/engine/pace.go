@@ -38,15 +38,13 @@ func (o *Owner) hear(rec stitch.Record) {
 	}
 }
 
-// advance takes the round as far as it goes. passed says whether ingest is past ends.
-func (r *round) advance(ctx context.Context, s Sources, passed func(Ends) (bool, error)) (err error) {
-	if r.seen == 0 {
-		return nil
-	}
+// waits reports that the round needs the sources' ends.
+func (r *round) waits() bool { return r.seen != 0 && r.ends == nil }
+
+// advance ends the round where ingest has passed its ends.
+func (r *round) advance(passed func(Ends) (bool, error)) error {
 	if r.ends == nil {
-		if r.ends, err = s.Ends(ctx); err != nil {
-			return err
-		}
+		return nil
 	}
 	done, err := passed(r.ends)
 	if err == nil && done {
@@ -107,14 +105,25 @@ func (o *Owner) tick(ctx context.Context, now time.Time) error {
 func (o *Owner) look(ctx context.Context, authorities, all *round) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	err := authorities.advance(ctx, o.sources, func(e Ends) (bool, error) {
+	if authorities.waits() || all.waits() {
+		ends, err := o.sources.Ends(ctx)
+		if err != nil {
+			return err
+		}
+		for _, r := range []*round{authorities, all} {
+			if r.waits() {
+				r.ends = ends
+			}
+		}
+	}
+	err := authorities.advance(func(e Ends) (bool, error) {
 		passed, _, err := o.sources.Passed(ctx, e)
 		return passed, err
 	})
 	if err != nil {
 		return err
 	}
-	return all.advance(ctx, o.sources, func(e Ends) (bool, error) {
+	return all.advance(func(e Ends) (bool, error) {
 		_, passed, err := o.sources.Passed(ctx, e)
 		return passed, err
 	})

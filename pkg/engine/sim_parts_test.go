@@ -322,6 +322,7 @@ func (s simSources) Ends(context.Context) (Ends, error) {
 	if s.w.late && s.w.arrived[simServer] < len(s.w.kafka.sources[simServer]) {
 		s.w.arrive(simServer) // the worst moment
 	}
+	s.a.at("ends read")
 	return e, nil
 }
 

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sync/semaphore"
 
 	"lockstitch/pkg/engine"
 )
@@ -21,12 +24,31 @@ import (
 // readable yet, and a watermark must not pass over them. A transaction that stays
 // open holds the watermark up, until it is finished or the broker aborts it
 // (transaction.max.timeout.ms, 15 minutes).
+//
+// All owners of a process ask, each once a second, so what is committed is asked for
+// them all, at most once in sightAge. Ends are asked for each: an older one would let a
+// watermark pass over records. An older committed offset, or start, only holds it up,
+// as both only grow.
 type Sources struct {
 	client *kgo.Client
 	id     string
 	byName map[string]Source
 	topics []string
+	age    time.Duration
+
+	looking *semaphore.Weighted // of one, over what follows
+	sight   sight
 }
+
+// sight is what is known of the sources since at.
+type sight struct {
+	at        time.Time
+	committed map[string]kadm.OffsetResponses // by group
+	starts    map[string]map[int32]int64      // of partitions that were behind
+}
+
+// sightAge is how old a sight may be.
+const sightAge = 250 * time.Millisecond
 
 // NewSources looks at sources and at how far the ingest group id has read them.
 func NewSources(conn Conn, id string, sources []Source) (*Sources, error) {
@@ -34,7 +56,7 @@ func NewSources(conn Conn, id string, sources []Source) (*Sources, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sources{client: cl, id: id, byName: map[string]Source{}}
+	s := &Sources{client: cl, id: id, byName: map[string]Source{}, age: sightAge, looking: semaphore.NewWeighted(1)}
 	for _, src := range sources {
 		s.byName[src.Topic] = src
 		s.topics = append(s.topics, src.Topic)
@@ -59,49 +81,46 @@ func (s *Sources) Ends(ctx context.Context) (engine.Ends, error) {
 // Passed implements engine.Sources. A partition whose records below its end are
 // all gone from the log, or that never had any, counts as read.
 func (s *Sources) Passed(ctx context.Context, e engine.Ends) (authorities, all bool, err error) {
+	if err := s.looking.Acquire(ctx, 1); err != nil {
+		return false, false, context.Cause(ctx)
+	}
+	defer s.looking.Release(1)
+	if now := time.Now(); now.Sub(s.sight.at) >= s.age {
+		s.sight = sight{now, map[string]kadm.OffsetResponses{}, map[string]map[int32]int64{}}
+	}
 	behind, err := s.behind(ctx, e)
+	if err == nil {
+		err = s.start(ctx, behind)
+	}
 	if err != nil {
 		return false, false, err
 	}
-	if len(behind) > 0 {
-		starts, err := listOffsets(ctx, s.client, behind, startOffset)
-		if err != nil {
-			return false, false, err
-		}
-		for topic, ps := range behind {
-			var left []int32
-			for _, p := range ps {
-				if starts[topic][p] < e[topic][p] {
-					left = append(left, p)
-				}
-			}
-			if behind[topic] = left; len(left) == 0 {
-				delete(behind, topic)
+	authorities, all = true, true
+	for topic, ps := range behind {
+		for _, p := range ps {
+			if s.sight.starts[topic][p] < e[topic][p] {
+				authorities, all = authorities && !s.byName[topic].Authority, false
 			}
 		}
 	}
-	authorities = true
-	for topic := range behind {
-		authorities = authorities && !s.byName[topic].Authority
-	}
-	return authorities, len(behind) == 0, nil
+	return authorities, all, nil
 }
 
 // behind are the partitions whose committed offset is below e.
 func (s *Sources) behind(ctx context.Context, e engine.Ends) (map[string][]int32, error) {
-	committed := map[string]kadm.OffsetResponses{}
 	behind := map[string][]int32{}
 	for topic, ends := range e {
 		group := s.group(topic)
-		if committed[group] == nil {
-			at, err := fetchOffsets(ctx, s.client, group)
-			if err != nil {
+		committed, ok := s.sight.committed[group]
+		if !ok {
+			var err error
+			if committed, err = fetchOffsets(ctx, s.client, group); err != nil {
 				return nil, err
 			}
-			committed[group] = at
+			s.sight.committed[group] = committed
 		}
 		for p, end := range ends {
-			at, ok := committed[group].Lookup(topic, p)
+			at, ok := committed.Lookup(topic, p)
 			if ok && at.Err != nil {
 				return nil, fmt.Errorf("kafka: committed offset of %s partition %d in group %s: %w", topic, p, group, at.Err)
 			}
@@ -111,6 +130,26 @@ func (s *Sources) behind(ctx context.Context, e engine.Ends) (map[string][]int32
 		}
 	}
 	return behind, nil
+}
+
+// start asks for the starts of partitions that aren't known yet.
+func (s *Sources) start(ctx context.Context, partitions map[string][]int32) error {
+	unknown := map[string][]int32{}
+	for topic, ps := range partitions {
+		for _, p := range ps {
+			if _, ok := s.sight.starts[topic][p]; !ok {
+				unknown[topic] = append(unknown[topic], p)
+			}
+		}
+	}
+	starts, err := listOffsets(ctx, s.client, unknown, startOffset)
+	for topic, ps := range starts {
+		if s.sight.starts[topic] == nil {
+			s.sight.starts[topic] = map[int32]int64{}
+		}
+		maps.Copy(s.sight.starts[topic], ps)
+	}
+	return err
 }
 
 func (s *Sources) group(topic string) string {

@@ -26,6 +26,7 @@ func TestSources(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
+	s.age = 0
 	ctx := testContext(t)
 	ends, err := s.Ends(ctx)
 	want := engine.Ends{"app": {0: 3, 1: 0}, "shop": {0: 0, 1: 4}, "gone": {0: 5, 1: 0}}
