@@ -43,7 +43,7 @@ func Default() *Config {
 			UnusableUserIDs: []string{}, UnusableUserID: Quarantine, TemporaryUserIDs: []string{},
 		},
 		TimesToUnix: true,
-		Process:     Process{Batch: 4000, CacheEntities: 20_000, Tick: Duration(time.Second), SnapshotEvery: Duration(15 * time.Minute)},
+		Process:     Process{Batch: 2000, CacheEntities: 20_000, Tick: Duration(time.Second), SnapshotEvery: Duration(15 * time.Minute)},
 		Metrics:     Metrics{Listen: "127.0.0.1:9600"},
 		Log:         Log{Level: "info", Format: FormatText},
 	}
