@@ -50,7 +50,7 @@ func (o *Owner) batch(ctx context.Context, entries []Entry) error {
 		return err
 	}
 	b.Commit = o.since(&began)
-	clear(out) // what was encoded isn't kept for ever
+	clear(out) // dead letters aren't kept for ever
 	b.Next, b.Timers = o.pos.Applied, o.part.Timers()
 	b.Earliest, _ = o.part.Waiting()
 	b.Held, _ = o.part.Held()

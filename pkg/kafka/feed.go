@@ -55,7 +55,7 @@ type queue struct {
 
 // Under load a batch of an owner costs the least when it is large: an entity is
 // remembered once for all of its messages, and the brokers get fewer and larger
-// writes. So after a read of gatherFrom records, and while the process has much to
+// writes. So after a read of gatherFrom records, or while the process has much to
 // write, the next one waits until there is a whole batch, for gatherFor since the
 // last one at most. At low load nobody waits.
 const (
@@ -260,6 +260,7 @@ func (q *queue) take(max int, buffer int64, resume func(int32)) ([]engine.Entry,
 		return nil, err
 	}
 	n := min(max, len(q.records))
+	clear(q.out) // what a large read has brought isn't kept for ever
 	q.out = q.out[:0]
 	for _, r := range q.records[:n] {
 		q.out = append(q.out, engine.Entry{Offset: r.Offset, Time: r.Timestamp.UnixMilli(), Value: r.Value, Size: sizeOf(r)})

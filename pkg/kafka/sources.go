@@ -118,6 +118,7 @@ func (s *Sources) behind(ctx context.Context, e engine.Ends) (map[string][]int32
 				return nil, err
 			}
 			s.sight.committed[group] = committed
+			s.sight.at = time.Now() // of the answer: whoever waited for a slow one has it as well
 		}
 		for p, end := range ends {
 			at, ok := committed.Lookup(topic, p)

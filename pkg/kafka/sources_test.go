@@ -2,11 +2,15 @@ package kafka
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"lockstitch/pkg/engine"
 )
@@ -56,6 +60,37 @@ func TestSources(t *testing.T) {
 		if authorities != step.authorities || all != step.all || err != nil {
 			t.Errorf("%s/%d at %d: %t, %t, %v; want %t, %t", step.topic, step.partition, step.at, authorities, all, err, step.authorities, step.all)
 		}
+	}
+}
+
+// TestSourcesAskOnce: all owners of a process share what is committed.
+func TestSourcesAskOnce(t *testing.T) {
+	c := newCluster(t, 1)
+	c.create(t, 1, "app")
+	c.write(t, "app", 0, values(3)...)
+	s, err := NewSources(c.conn, "ingest", []Source{{Topic: "app"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	s.age = time.Hour
+	var asked atomic.Int64
+	c.ControlKey(int16(kmsg.OffsetFetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		asked.Add(1)
+		return nil, nil, false
+	})
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if _, all, err := s.Passed(testContext(t), engine.Ends{"app": {0: 3}}); all || err != nil {
+				t.Errorf("passed: %t, %v", all, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := asked.Load(); n != 1 {
+		t.Errorf("the group was asked for %d times", n)
 	}
 }
 

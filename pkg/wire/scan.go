@@ -71,7 +71,7 @@ func (t *tape) object(i, depth int) int {
 	if i < len(t.text) && t.text[i] == '}' {
 		return t.end(self, i+1)
 	}
-	for n := 0; n < scanned; n++ {
+	for range scanned {
 		name := int32(len(t.nodes))
 		if i == len(t.text) || t.text[i] != '"' {
 			return 0
