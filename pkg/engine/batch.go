@@ -185,7 +185,7 @@ func Encode(o *stitch.Output) Published {
 // encode is Encode into room.
 func encode(room *wire.Room, o *stitch.Output) Published {
 	if o.Message != nil {
-		return Published{Topic: TopicJournal, Entity: o.Message.To, Value: room.EncodeMessage(o.Message)}
+		return Published{Topic: TopicJournal, Entity: o.Message.To, Value: room.MarshalState(o.Message)}
 	}
 	topic, rec := room.Encode(o)
 	p := Published{Topic: TopicDLQ, Key: rec.Key, Value: rec.Value, Headers: rec.Headers}
@@ -206,14 +206,9 @@ func (o *Owner) remember(ctx context.Context) error {
 	}
 	entities, timers := o.part.Changes()
 	d.Set = make([]KV, 0, len(entities))
-	values := o.values[:0]
+	defer o.states.Reset()
 	for _, k := range entities {
-		start := len(values)
-		values = wire.AppendState(values, o.part.Entity(k))
-		d.Set = append(d.Set, KV{Key: k.String(), Value: values[start:len(values):len(values)]})
-	}
-	if o.values = nil; cap(values) <= 1<<20 { // what one large batch took isn't kept for ever
-		o.values = values
+		d.Set = append(d.Set, KV{Key: k.String(), Value: o.states.MarshalState(o.part.Entity(k))})
 	}
 	for _, k := range timers {
 		d.Timers = append(d.Timers, TimerChange{Key: k.String(), Timer: o.part.Timer(k)})

@@ -112,7 +112,7 @@ type Owner struct {
 	outputs   []stitch.Output // of the batch, reused
 	published []Published     // these as they are written, reused
 	room      wire.Room       // what they are encoded in
-	values    []byte          // of the batch's states, reused
+	states    wire.Room       // what the batch's states are encoded in
 	messages  wire.Decoder
 }
 

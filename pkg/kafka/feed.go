@@ -263,8 +263,9 @@ func (q *queue) take(max int, buffer int64, resume func(int32)) ([]engine.Entry,
 	clear(q.out) // what a large read has brought isn't kept for ever
 	q.out = q.out[:0]
 	for _, r := range q.records[:n] {
-		q.out = append(q.out, engine.Entry{Offset: r.Offset, Time: r.Timestamp.UnixMilli(), Value: r.Value, Size: sizeOf(r)})
-		q.bytes -= int64(sizeOf(r))
+		e := engine.Entry{Offset: r.Offset, Time: r.Timestamp.UnixMilli(), Value: r.Value, Size: sizeOf(r)}
+		q.out = append(q.out, e)
+		q.bytes -= int64(e.Size)
 	}
 	clear(q.records[:n])
 	if q.records = q.records[n:]; len(q.records) == 0 {

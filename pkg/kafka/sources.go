@@ -85,8 +85,8 @@ func (s *Sources) Passed(ctx context.Context, e engine.Ends) (authorities, all b
 		return false, false, context.Cause(ctx)
 	}
 	defer s.looking.Release(1)
-	if now := time.Now(); now.Sub(s.sight.at) >= s.age {
-		s.sight = sight{now, map[string]kadm.OffsetResponses{}, map[string]map[int32]int64{}}
+	if time.Since(s.sight.at) >= s.age {
+		s.sight = sight{committed: map[string]kadm.OffsetResponses{}, starts: map[string]map[int32]int64{}}
 	}
 	behind, err := s.behind(ctx, e)
 	if err == nil {

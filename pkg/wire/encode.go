@@ -76,21 +76,15 @@ func (r *Room) Encode(o *stitch.Output) (topic Topic, rec EncodedRecord) {
 	return 0, rec
 }
 
-// EncodeMessage encodes the value of a journal record.
-func (r *Room) EncodeMessage(m *stitch.Message) []byte {
-	start := len(r.text)
-	r.text = AppendState(r.text, m)
-	return r.since(start)
-}
+// MarshalState is MarshalState into the room.
+func (r *Room) MarshalState(v any) []byte { return r.keep(AppendState(r.text, v)) }
 
-// since is the text from start on; it never grows into what is encoded next.
-func (r *Room) since(start int) []byte { return r.text[start:len(r.text):len(r.text)] }
-
-// add adds text.
-func (r *Room) add(text string) []byte {
+// keep takes text that was appended to r.text, and returns what was appended. It never
+// grows into what is encoded next.
+func (r *Room) keep(text []byte) []byte {
 	start := len(r.text)
-	r.text = append(r.text, text...)
-	return r.since(start)
+	r.text = text
+	return text[start:len(text):len(text)]
 }
 
 func (r *Room) header(name string, value []byte) {
@@ -100,20 +94,8 @@ func (r *Room) header(name string, value []byte) {
 // textHeader adds a header, unless it is empty.
 func (r *Room) textHeader(name, value string) {
 	if value != "" {
-		r.header(name, r.add(value))
+		r.header(name, r.keep(append(r.text, value...)))
 	}
-}
-
-func (r *Room) source(s stitch.Source) {
-	start := len(r.text)
-	r.text = s.Append(r.text)
-	r.header(HeaderSource, r.since(start))
-}
-
-func (r *Room) place(p stitch.Place) {
-	start := len(r.text)
-	r.text = p.Append(r.text)
-	r.header(HeaderPlace, r.since(start))
 }
 
 // from are the headers from the n-th on.
@@ -121,17 +103,14 @@ func (r *Room) from(n int) []stitch.Header { return r.headers[n:len(r.headers):l
 
 // sink encodes one operation of Customer.io's Track API v2.
 func (r *Room) sink(place stitch.Place, s *stitch.Sink) (rec EncodedRecord) {
-	start, first := len(r.text), len(r.headers)
-	r.text = appendOperation(r.text, s)
-	rec.Value = r.since(start)
-	rec.Key = r.add(s.Person.Key())
-	r.source(s.Source)
-	r.place(place)
+	first := len(r.headers)
+	rec.Value = r.keep(appendOperation(r.text, s))
+	rec.Key = r.keep(append(r.text, s.Person.Key()...))
+	r.header(HeaderSource, r.keep(s.Source.Append(r.text)))
+	r.header(HeaderPlace, r.keep(place.Append(r.text)))
 	r.textHeader(HeaderMessage, s.MessageID)
 	if s.EventID != (stitch.ULID{}) {
-		start = len(r.text)
-		r.text = appendULID(r.text, s.EventID)
-		r.header(HeaderEvent, r.since(start))
+		r.header(HeaderEvent, r.keep(appendULID(r.text, s.EventID)))
 	}
 	r.textHeader(HeaderOrder, s.Order)
 	r.textHeader(HeaderWhy, s.Why.String())

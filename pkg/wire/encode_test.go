@@ -99,7 +99,7 @@ func TestRoom(t *testing.T) {
 		for i := range outputs {
 			_, rec := room.Encode(&outputs[i])
 			recs = append(recs, rec)
-			messages = append(messages, room.EncodeMessage(&stitch.Message{Nonce: strings.Repeat("n", i)}))
+			messages = append(messages, room.MarshalState(&stitch.Message{Nonce: strings.Repeat("n", i)}))
 		}
 		for i, rec := range recs {
 			if _, want := Encode(&outputs[i]); cmp.Diff(want, rec) != "" {

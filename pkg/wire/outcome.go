@@ -21,8 +21,7 @@ func (r *Room) decision(place stitch.Place, d *stitch.Decision) (rec EncodedReco
 	if d.Source != (stitch.Source{}) {
 		source = d.Source.String()
 	}
-	start, first := len(r.text), len(r.headers)
-	v := r.text
+	first, v := len(r.headers), r.text
 	for _, f := range [...]struct{ name, value string }{
 		{"kind", d.Kind}, {"outcome", d.Outcome}, {"reason", d.Reason}, {"source", source}, {"message", d.Message},
 		{"at", time.UnixMilli(d.At).UTC().Format("2006-01-02T15:04:05.000Z")},
@@ -34,12 +33,11 @@ func (r *Room) decision(place stitch.Place, d *stitch.Decision) (rec EncodedReco
 		v = append(append(append(v, ',', '"'), f.name...), '"', ':')
 		v = appendText(v, f.value)
 	}
-	v[start] = '{'
-	r.text = append(v, '}')
-	rec.Value = r.since(start)
-	rec.Key = r.add(d.Key)
+	rec.Value = r.keep(append(v, '}'))
+	rec.Value[0] = '{'
+	rec.Key = r.keep(append(r.text, d.Key...))
 	r.textHeader(HeaderSource, source)
-	r.place(place)
+	r.header(HeaderPlace, r.keep(place.Append(r.text)))
 	rec.Headers = r.from(first)
 	return rec
 }
@@ -53,8 +51,8 @@ const maxErrorText = 16 << 10
 func (r *Room) dead(place stitch.Place, dead *stitch.DeadLetter) EncodedRecord {
 	first := len(r.headers)
 	r.headers = append(r.headers, dead.Raw.Headers...)
-	r.source(dead.Source)
-	r.place(place)
+	r.header(HeaderSource, r.keep(dead.Source.Append(r.text)))
+	r.header(HeaderPlace, r.keep(place.Append(r.text)))
 	r.textHeader(HeaderReason, dead.Rejects[0].Reason)
 	r.textHeader(HeaderError, errorText(dead.Rejects))
 	return EncodedRecord{Key: dead.Raw.Key, Value: dead.Raw.Value, Headers: r.from(first)}

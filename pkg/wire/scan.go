@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -16,7 +17,7 @@ func (t *tape) scan() (ok bool) {
 	if i == len(t.text) || t.text[i] != '{' {
 		return false
 	}
-	i = t.object(i, 1)
+	i = t.list(i, 1, '}')
 	return i > 0 && t.space(i) == len(t.text)
 }
 
@@ -43,9 +44,9 @@ func (t *tape) value(i, depth int) int {
 	case '"':
 		return t.quoted(i)
 	case '{':
-		return t.object(i, depth+1)
+		return t.list(i, depth+1, '}')
 	case '[':
-		return t.array(i, depth+1)
+		return t.list(i, depth+1, ']')
 	case 't':
 		return t.word(i, "true")
 	case 'f':
@@ -60,57 +61,24 @@ func (t *tape) value(i, depth int) int {
 // scanned is the most members of an object that scan compares the names of.
 const scanned = 64
 
-func (t *tape) object(i, depth int) int {
+// list reads an object or an array, which closing ends.
+func (t *tape) list(i, depth int, closing byte) int {
 	if depth > maxDepth {
 		return 0
 	}
-	self := len(t.nodes)
-	t.nodes = append(t.nodes, node{start: int32(i), kind: '{'})
+	self, object := int32(len(t.nodes)), closing == '}'
+	t.nodes = append(t.nodes, node{start: int32(i), kind: t.text[i]})
 	var seen uint64 // what the names so far hash to
 	i = t.space(i + 1)
-	if i < len(t.text) && t.text[i] == '}' {
+	if i < len(t.text) && t.text[i] == closing {
 		return t.end(self, i+1)
 	}
-	for range scanned {
-		name := int32(len(t.nodes))
-		if i == len(t.text) || t.text[i] != '"' {
-			return 0
+	for n := 0; ; n++ {
+		if object {
+			if i = t.member(self, i, &seen); i == 0 || n == scanned {
+				return 0
+			}
 		}
-		if i = t.quoted(i); i == 0 || t.nodes[name].escaped || !t.alone(int32(self), name, &seen) {
-			return 0
-		}
-		if i = t.space(i); i == len(t.text) || t.text[i] != ':' {
-			return 0
-		}
-		if i = t.value(t.space(i+1), depth); i == 0 {
-			return 0
-		}
-		if i = t.space(i); i == len(t.text) {
-			return 0
-		}
-		switch t.text[i] {
-		case '}':
-			return t.end(self, i+1)
-		case ',':
-			i = t.space(i + 1)
-		default:
-			return 0
-		}
-	}
-	return 0
-}
-
-func (t *tape) array(i, depth int) int {
-	if depth > maxDepth {
-		return 0
-	}
-	self := len(t.nodes)
-	t.nodes = append(t.nodes, node{start: int32(i), kind: '['})
-	i = t.space(i + 1)
-	if i < len(t.text) && t.text[i] == ']' {
-		return t.end(self, i+1)
-	}
-	for {
 		if i = t.value(i, depth); i == 0 {
 			return 0
 		}
@@ -118,7 +86,7 @@ func (t *tape) array(i, depth int) int {
 			return 0
 		}
 		switch t.text[i] {
-		case ']':
+		case closing:
 			return t.end(self, i+1)
 		case ',':
 			i = t.space(i + 1)
@@ -128,8 +96,24 @@ func (t *tape) array(i, depth int) int {
 	}
 }
 
+// member reads a member's name, which no other member of the object has, and returns
+// where its value begins.
+func (t *tape) member(object int32, i int, seen *uint64) int {
+	name := int32(len(t.nodes))
+	if i == len(t.text) || t.text[i] != '"' {
+		return 0
+	}
+	if i = t.quoted(i); i == 0 || t.nodes[name].escaped || !t.alone(object, name, seen) {
+		return 0
+	}
+	if i = t.space(i); i == len(t.text) || t.text[i] != ':' {
+		return 0
+	}
+	return t.space(i + 1)
+}
+
 // end closes an object or an array.
-func (t *tape) end(self, i int) int {
+func (t *tape) end(self int32, i int) int {
 	n := &t.nodes[self]
 	n.end, n.next = int32(i), int32(len(t.nodes))
 	return i
@@ -195,30 +179,11 @@ func escape(text []byte) int {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 		return 2
 	case 'u':
-		unit, ok := hex4(text[2:])
-		if ok && (unit < 0xd800 || unit >= 0xe000) {
+		if unit, ok := codeUnit(text); ok && !utf16.IsSurrogate(unit) {
 			return 6
 		}
 	}
 	return 0
-}
-
-func hex4(text []byte) (unit int, ok bool) {
-	if len(text) < 4 {
-		return 0, false
-	}
-	for _, c := range text[:4] {
-		switch {
-		case '0' <= c && c <= '9':
-			c -= '0'
-		case 'a' <= c|0x20 && c|0x20 <= 'f':
-			c = (c | 0x20) - 'a' + 10
-		default:
-			return 0, false
-		}
-		unit = unit<<4 | int(c)
-	}
-	return unit, true
 }
 
 // plain returns where the next byte from i on stands that is no plain part of a text:

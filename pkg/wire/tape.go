@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"strconv"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -86,11 +87,17 @@ func (t *tape) badText(at int) bool {
 
 // loneSurrogate: the escape is well-formed, so what was refused is its meaning.
 func loneSurrogate(escape []byte) bool {
-	if len(escape) < 6 || escape[1] != 'u' {
-		return false
+	unit, ok := codeUnit(escape)
+	return ok && utf16.IsSurrogate(unit)
+}
+
+// codeUnit is the UTF-16 code unit of an escape such as \u00e9, that text begins with.
+func codeUnit(text []byte) (unit rune, ok bool) {
+	if len(text) < 6 || text[1] != 'u' {
+		return 0, false
 	}
-	unit, err := strconv.ParseUint(string(escape[2:6]), 16, 16)
-	return err == nil && 0xd800 <= unit && unit < 0xe000
+	n, err := strconv.ParseUint(string(text[2:6]), 16, 16)
+	return rune(n), err == nil
 }
 
 // deeper reports that broken JSON is nested over the limit, as far as it goes.
@@ -131,10 +138,8 @@ func (t *tape) index() (reason, where string) {
 			t.nodes = append(t.nodes, node{start: int32(i), kind: c})
 			i++
 		case '}', ']':
-			i++
 			depth--
-			n := &t.nodes[open[depth]]
-			n.end, n.next = int32(i), int32(len(t.nodes))
+			i = t.end(open[depth], i+1)
 		case '"':
 			i = t.addText(i)
 		default:
