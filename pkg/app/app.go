@@ -160,7 +160,7 @@ func (a *App) work(ctx context.Context, monitor *kafka.Monitor, state store) err
 	if err != nil {
 		return err
 	}
-	sources, err := kafka.NewSources(a.conn, a.ingestGroup(), a.sources)
+	sources, err := kafka.NewSources(a.conn, a.ingestGroup(), a.sources, time.Duration(a.cfg.Process.Tick))
 	if err != nil {
 		return err
 	}

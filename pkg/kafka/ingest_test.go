@@ -485,7 +485,7 @@ func TestIngestReadCommitted(t *testing.T) {
 	transact(t, tx, "shop", kgo.TryCommit, "c")
 	transact(t, tx, "shop", kgo.TryAbort, "z") // and then the topic is idle
 	sources := []Source{{Topic: "shop", ReadCommitted: true, Authority: true}}
-	s, err := NewSources(c.conn, "ingest", sources)
+	s, err := NewSources(c.conn, "ingest", sources, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

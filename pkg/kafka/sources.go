@@ -25,16 +25,16 @@ import (
 // open holds the watermark up, until it is finished or the broker aborts it
 // (transaction.max.timeout.ms, 15 minutes).
 //
-// All owners of a process ask, each once a second, so what is committed is asked for
-// them all, at most once in sightAge. Ends are asked for each: an older one would let a
-// watermark pass over records. An older committed offset, or start, only holds it up,
-// as both only grow.
+// All owners of a process ask, each once a tick, so what is committed is asked for
+// them all, a few times a tick at most. Ends are asked for each: an older one would let
+// a watermark pass over records. An older committed offset, or start, only holds it up,
+// as both only grow; what an owner saw a tick ago is always asked for again.
 type Sources struct {
 	client *kgo.Client
 	id     string
 	byName map[string]Source
 	topics []string
-	age    time.Duration
+	age    time.Duration // how old a sight may be
 
 	looking *semaphore.Weighted // of one, over what follows
 	sight   sight
@@ -47,16 +47,14 @@ type sight struct {
 	starts    map[string]map[int32]int64      // of partitions that were behind
 }
 
-// sightAge is how old a sight may be.
-const sightAge = 250 * time.Millisecond
-
-// NewSources looks at sources and at how far the ingest group id has read them.
-func NewSources(conn Conn, id string, sources []Source) (*Sources, error) {
+// NewSources looks at sources and at how far the ingest group id has read them, for
+// owners that ask once in tick.
+func NewSources(conn Conn, id string, sources []Source, tick time.Duration) (*Sources, error) {
 	cl, err := conn.client()
 	if err != nil {
 		return nil, err
 	}
-	s := &Sources{client: cl, id: id, byName: map[string]Source{}, age: sightAge, looking: semaphore.NewWeighted(1)}
+	s := &Sources{client: cl, id: id, byName: map[string]Source{}, age: tick / 4, looking: semaphore.NewWeighted(1)}
 	for _, src := range sources {
 		s.byName[src.Topic] = src
 		s.topics = append(s.topics, src.Topic)

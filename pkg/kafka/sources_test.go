@@ -25,12 +25,11 @@ func TestSources(t *testing.T) {
 		t.Fatal(err)
 	}
 	sources := []Source{{Topic: "app"}, {Topic: "shop", Authority: true}, {Topic: "gone", Authority: true}, {Topic: "not there", Authority: true}}
-	s, err := NewSources(c.conn, "ingest", sources)
+	s, err := NewSources(c.conn, "ingest", sources, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	s.age = 0
 	ctx := testContext(t)
 	ends, err := s.Ends(ctx)
 	want := engine.Ends{"app": {0: 3, 1: 0}, "shop": {0: 0, 1: 4}, "gone": {0: 5, 1: 0}}
@@ -68,12 +67,11 @@ func TestSourcesAskOnce(t *testing.T) {
 	c := newCluster(t, 1)
 	c.create(t, 1, "app")
 	c.write(t, "app", 0, values(3)...)
-	s, err := NewSources(c.conn, "ingest", []Source{{Topic: "app"}})
+	s, err := NewSources(c.conn, "ingest", []Source{{Topic: "app"}}, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	s.age = time.Hour
 	var asked atomic.Int64
 	c.ControlKey(int16(kmsg.OffsetFetch), func(kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
@@ -108,7 +106,7 @@ func TestSourcesSeeBehindAnOpenTransaction(t *testing.T) {
 	}
 	transact(t, c.client(t, kgo.TransactionalID("done")), "shop", kgo.TryCommit, "order")
 	sources := []Source{{Topic: "shop", ReadCommitted: true, Authority: true}}
-	s, err := NewSources(c.conn, "ingest", sources)
+	s, err := NewSources(c.conn, "ingest", sources, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

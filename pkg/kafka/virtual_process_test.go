@@ -66,7 +66,7 @@ func (p *process) run(ctx context.Context) error {
 		defer cancel()
 		_ = producer.Close(ctx)
 	}()
-	sources, err := NewSources(conn, "ingest", virtualSources)
+	sources, err := NewSources(conn, "ingest", virtualSources, p.options().Tick)
 	if err != nil {
 		return err
 	}
