@@ -179,7 +179,7 @@ func byPerson(all []kept) map[string][]string {
 
 // tick is the App's pace of ticks. Kafka's stamps are whole milliseconds: the
 // clock can move a few ticks on, and the log's time stays the scenario's.
-const tick = 200 * time.Microsecond
+const tick = 100 * time.Microsecond
 
 // settings is the configuration of a scenario.
 func settings(s *scenarios.Scenario) (*config.Config, error) {
