@@ -26,8 +26,9 @@ var (
 	// ErrUnfinished: an older version has published what its state doesn't hold yet.
 	ErrUnfinished = errors.New("the state was written by an older version and is behind what that version has committed: " +
 		"run the older version until it has caught up, then this one (docs/runbook.md)")
-	// ErrOtherEnvironment: the state belongs to another environment.
-	ErrOtherEnvironment = errors.New("the state was written by another environment: check the configured prefix and environment")
+	// ErrOtherEnvironment: the state, or the journal's snapshots where there is no state,
+	// belong to another environment.
+	ErrOtherEnvironment = errors.New("the state or the snapshots were written by another environment: check the configured prefix and environment")
 )
 
 // errAgain says that the state is not where this owner left it: take over again.
@@ -357,12 +358,23 @@ func (o *Owner) rebuild(ctx context.Context, old Head, reason string, at span, t
 	return h.Position, w.Meta, err
 }
 
-// newest returns the newest snapshot that a rebuild can start from.
+// newest returns the newest snapshot that a rebuild can start from. Snapshots of this
+// journal that only another environment wrote say whose it is, where Redis is empty and
+// the group a new one.
 func (o *Owner) newest(ctx context.Context, at span, topicID string) (w Whole, ok bool, err error) {
 	if o.snapshots == nil || at.end == 0 {
 		return w, false, nil
 	}
-	return Find(ctx, o.snapshots, o.p, Fits(o.opt.Logic, o.opt.Environment, topicID, at.start, at.end))
+	others := false
+	fits := Fits(o.opt.Logic, o.opt.Environment, topicID, at.start, at.end)
+	w, ok, err = Find(ctx, o.snapshots, o.p, func(m stitch.Meta) bool {
+		others = others || m.TopicID == topicID && m.Environment != o.opt.Environment
+		return fits(m)
+	})
+	if err == nil && !ok && others {
+		err = ErrOtherEnvironment
+	}
+	return w, ok, err
 }
 
 // recheck compares, in an idle moment, where the state stands with where we

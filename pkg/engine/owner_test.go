@@ -77,13 +77,17 @@ func (l *slow) Publish(ctx context.Context, out []engine.Published) error {
 type setting struct {
 	journal *memory.Journal
 	state   *memory.State
+	copies  *memory.Snapshots
 	heard   heard
 	env     string
 	logic   int // 0 for ours
 }
 
 func newSetting() *setting {
-	return &setting{journal: memory.NewJournal(1, func() int64 { return 1_800_000_000_000 }), state: memory.NewState(), env: "test"}
+	return &setting{
+		journal: memory.NewJournal(1, func() int64 { return 1_800_000_000_000 }),
+		state:   memory.NewState(), copies: memory.NewSnapshots(), env: "test",
+	}
 }
 
 // own runs an owner until nothing is left to do, or it can't serve the partition.
@@ -96,8 +100,9 @@ func (s *setting) ownWith(t *testing.T, log engine.Log, wait func(context.Contex
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	o := engine.NewOwner(0, quiet{log, cancel}, s.state, nil, nil, engine.Options{
+	o := engine.NewOwner(0, quiet{log, cancel}, s.state, s.copies, nil, engine.Options{
 		Environment: s.env, Logic: s.logic, Rules: stitch.DefaultRules(), Batch: 10, Cache: 10, Tick: time.Hour, Nonce: "n",
+		SnapshotEvery: time.Hour, SnapshotRate: 1,
 		Now: time.Now, Observe: &s.heard, Wait: wait,
 	})
 	return o.Run(ctx)
@@ -152,14 +157,21 @@ func TestOwnerPassesOverGarbage(t *testing.T) {
 // What no waiting mends ends the owner, before anything is published.
 func TestOwnerStops(t *testing.T) {
 	for name, tt := range map[string]struct {
-		change func(s *setting)
+		change func(t *testing.T, s *setting)
 		want   error
 	}{
-		"a newer program's record":                          {func(s *setting) { s.journal.Append(0, []byte{2, 0xa0}) }, engine.ErrOtherLogic},
-		"somebody else's commit":                            {func(s *setting) { s.journal.CommitForeign(0, 1) }, engine.ErrForeignCommit},
-		"a journal made anew, under the offsets of the old": {func(s *setting) { s.journal.Recreate() }, engine.ErrForeignCommit},
-		"another environment":                               {func(s *setting) { s.env = "other" }, engine.ErrOtherEnvironment},
-		"no state, and the journal cut": {func(s *setting) {
+		"a newer program's record":                          {func(_ *testing.T, s *setting) { s.journal.Append(0, []byte{2, 0xa0}) }, engine.ErrOtherLogic},
+		"somebody else's commit":                            {func(_ *testing.T, s *setting) { s.journal.CommitForeign(0, 1) }, engine.ErrForeignCommit},
+		"a journal made anew, under the offsets of the old": {func(_ *testing.T, s *setting) { s.journal.Recreate() }, engine.ErrForeignCommit},
+		"another environment":                               {func(_ *testing.T, s *setting) { s.env = "other" }, engine.ErrOtherEnvironment},
+		"another environment, and an empty Redis": {func(t *testing.T, s *setting) {
+			if _, err := engine.Copy(t.Context(), 0, s.state, s.copies, "a"); err != nil {
+				t.Fatal(err)
+			}
+			s.state.Restore(memory.NewState())
+			s.env = "other"
+		}, engine.ErrOtherEnvironment},
+		"no state, and the journal cut": {func(_ *testing.T, s *setting) {
 			s.state.Restore(memory.NewState())
 			s.journal.Truncate(0, 1)
 		}, engine.ErrNoHistory},
@@ -171,7 +183,7 @@ func TestOwnerStops(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := s.sink()
-			tt.change(s)
+			tt.change(t, s)
 			if err := s.own(t); !errors.Is(err, tt.want) {
 				t.Fatalf("got %v, want %v", err, tt.want)
 			}
