@@ -157,21 +157,21 @@ func TestOwnerPassesOverGarbage(t *testing.T) {
 // What no waiting mends ends the owner, before anything is published.
 func TestOwnerStops(t *testing.T) {
 	for name, tt := range map[string]struct {
-		change func(t *testing.T, s *setting)
+		change func(s *setting)
 		want   error
 	}{
-		"a newer program's record":                          {func(_ *testing.T, s *setting) { s.journal.Append(0, []byte{2, 0xa0}) }, engine.ErrOtherLogic},
-		"somebody else's commit":                            {func(_ *testing.T, s *setting) { s.journal.CommitForeign(0, 1) }, engine.ErrForeignCommit},
-		"a journal made anew, under the offsets of the old": {func(_ *testing.T, s *setting) { s.journal.Recreate() }, engine.ErrForeignCommit},
-		"another environment":                               {func(_ *testing.T, s *setting) { s.env = "other" }, engine.ErrOtherEnvironment},
-		"another environment, and an empty Redis": {func(t *testing.T, s *setting) {
-			if _, err := engine.Copy(t.Context(), 0, s.state, s.copies, "a"); err != nil {
-				t.Fatal(err)
+		"a newer program's record":                          {func(s *setting) { s.journal.Append(0, []byte{2, 0xa0}) }, engine.ErrOtherLogic},
+		"somebody else's commit":                            {func(s *setting) { s.journal.CommitForeign(0, 1) }, engine.ErrForeignCommit},
+		"a journal made anew, under the offsets of the old": {func(s *setting) { s.journal.Recreate() }, engine.ErrForeignCommit},
+		"another environment":                               {func(s *setting) { s.env = "other" }, engine.ErrOtherEnvironment},
+		"another environment, and an empty Redis": {func(s *setting) {
+			if _, err := engine.Copy(context.Background(), 0, s.state, s.copies, "a"); err != nil {
+				panic(err)
 			}
 			s.state.Restore(memory.NewState())
 			s.env = "other"
 		}, engine.ErrOtherEnvironment},
-		"no state, and the journal cut": {func(_ *testing.T, s *setting) {
+		"no state, and the journal cut": {func(s *setting) {
 			s.state.Restore(memory.NewState())
 			s.journal.Truncate(0, 1)
 		}, engine.ErrNoHistory},
@@ -183,7 +183,7 @@ func TestOwnerStops(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := s.sink()
-			tt.change(t, s)
+			tt.change(s)
 			if err := s.own(t); !errors.Is(err, tt.want) {
 				t.Fatalf("got %v, want %v", err, tt.want)
 			}

@@ -62,8 +62,8 @@ func (r *Room) Reset() {
 func Encode(o *stitch.Output) (topic Topic, rec EncodedRecord) { return new(Room).Encode(o) }
 
 // Encode turns an output that is no message into the record of its topic. The
-// same output gives the same bytes. A message is encoded by EncodeMessage, to
-// the journal; for one, and for an output of nothing, topic is 0.
+// same output gives the same bytes. A message goes to the journal, encoded by
+// MarshalState; for one, and for an output of nothing, topic is 0.
 func (r *Room) Encode(o *stitch.Output) (topic Topic, rec EncodedRecord) {
 	switch {
 	case o.Sink != nil:
