@@ -207,13 +207,13 @@ func (s *step) token(ev *Event, tl timeline) {
 	i := slices.IndexFunc(d.Held, func(h HeldToken) bool { return h.ID == id })
 	switch {
 	case i < 0:
-		s.holdToken(HeldToken{ID: id, Event: ev})
+		s.holdToken(HeldToken{ID: id, Event: ev.kept()})
 	case ev.Time < d.Held[i].Event.Time:
 		s.outcome(ev, "suppressed", "older_token", d.Held[i].Event.Source.String())
 		return
 	default:
 		s.outcome(d.Held[i].Event, "suppressed", "newer_token", ev.Source.String())
-		d.Held[i].Event = ev
+		d.Held[i].Event = ev.kept()
 	}
 	s.outcome(ev, "held", "push_token_without_customer", "")
 }

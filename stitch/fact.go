@@ -109,7 +109,7 @@ func (s *step) appCopy(ev *Event) {
 
 func (s *step) hold(ev *Event, status FactStatus, wait Wait, reason string) {
 	f := s.e.Fact
-	f.Status, f.Held = status, ev
+	f.Status, f.Held = status, ev.kept()
 	s.setTimer(Timer{At: s.p.Clock + ev.Fact.Hold, Wait: wait})
 	s.outcome(ev, "held", reason, "")
 }

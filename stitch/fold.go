@@ -22,7 +22,8 @@ func Needs(m *Message) (k Key, ok bool) {
 
 // Fold handles one record and appends its outputs, in order, to out. Entities
 // that it needs (Needs, Due) must be loaded. It is a pure function of the
-// partition's state and the record.
+// partition's state and the record. Outputs refer to the record's message and to its
+// event; state never does, so that both can be used again once the outputs are encoded.
 func (p *Partition) Fold(rec Record, out []Output) []Output {
 	s := step{p: p, offset: rec.Offset, out: out}
 	m := rec.Message

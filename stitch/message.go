@@ -74,3 +74,10 @@ type Record struct {
 	Time    int64 // append time (LogAppendTime), Unix ms
 	Message *Message
 }
+
+// kept is the message as an entity keeps it: as a copy (Fold).
+func (m *Message) kept() *Message {
+	c := *m
+	c.Event = m.Event.kept()
+	return &c
+}

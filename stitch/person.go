@@ -17,7 +17,7 @@ func (s *step) customer(m *Message) {
 		s.takeOver(*m.Pending)
 	case MsgEvent, MsgMerge:
 		if p.Waiting != nil {
-			p.Queue = append(p.Queue, m)
+			p.Queue = append(p.Queue, m.kept())
 			return
 		}
 		s.customerEvent(m)
@@ -138,7 +138,7 @@ func (s *step) askAddress(m *Message) bool {
 		return false
 	}
 	p.Number++
-	p.Waiting = m
+	p.Waiting = m.kept()
 	s.send(Message{
 		Kind: MsgClaim, To: Key{Kind: KindAddress, ID: ev.Email}, Customer: s.key.ID,
 		Number: p.Number, Ask: ev.User == "", Event: ev.cause(),

@@ -23,9 +23,8 @@ type segment struct {
 // timeline is a device's time, from its set of evidence: a pure function of the
 // set, in whatever order it came (contract section 3, laws 3, 4, 5 and 7).
 type timeline struct {
-	id    string // the device's anonymous ID
-	segs  []segment
-	first map[int]string // by epoch: the first customer who logged in
+	id   string // the device's anonymous ID
+	segs []segment
 }
 
 // compare orders evidence by event time, then by origin and message ID.
@@ -84,7 +83,8 @@ func (d *DeviceState) canonical(customer string) string {
 
 // timeline builds the device's time. id is the device's anonymous ID.
 func (d *DeviceState) timeline(id string, r *Rules) timeline {
-	b := builder{d: d, rules: r, splits: d.splits(), tl: timeline{id: id, first: map[int]string{}}}
+	b := builder{d: d, rules: r, splits: d.splits(), tl: timeline{id: id}}
+	b.tl.segs = make([]segment, 0, 1+len(d.Evidence)) // each piece begins one at most
 	b.push(segment{from: math.MinInt64})
 	for i := range d.Evidence {
 		ev := &d.Evidence[i]
@@ -148,12 +148,11 @@ func (b *builder) login(ev *Evidence) {
 	next := segment{from: ev.Time, born: s.born, epoch: s.epoch, customer: ev.Who}
 	switch {
 	case len(b.signs) == 0:
-		b.tl.first[s.epoch] = ev.Who
 		b.push(next)
 	case !s.shared && b.d.canonical(s.customer) == who:
 	case b.othersGone(who, ev.Time):
 		next.born = ev
-		b.signs = nil
+		b.signs = b.signs[:0]
 		b.push(next)
 	case b.rules.LastLogin:
 		b.push(next)
@@ -186,7 +185,7 @@ func (b *builder) logout(ev *Evidence) {
 	if s.customer == "" && !s.shared {
 		return // law identity.4: nobody is logged in
 	}
-	b.signs = nil
+	b.signs = b.signs[:0]
 	b.push(segment{from: ev.Time + 1, born: ev, epoch: s.epoch + 1})
 }
 
@@ -212,10 +211,21 @@ func (t timeline) who(time int64) (customer, address, anon string, why Why) {
 		return s.customer, "", anon, WhyLinked
 	case s.address != "":
 		return "", s.address, anon, WhyEmail
-	case t.first[s.epoch] != "":
-		return t.first[s.epoch], "", anon, WhyLinked
+	}
+	if first := t.first(s.epoch); first != "" {
+		return first, "", anon, WhyLinked
 	}
 	return "", "", anon, WhyAnonymous
+}
+
+// first is the first customer who logged in between two logouts, "" where nobody did.
+func (t timeline) first(epoch int) string {
+	for _, s := range t.segs {
+		if s.epoch == epoch && s.customer != "" {
+			return s.customer
+		}
+	}
+	return ""
 }
 
 // anon is the anonymous ID of a stretch of time: to publish under where nobody

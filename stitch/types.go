@@ -225,6 +225,12 @@ type Reject struct {
 	Sentence string   // says where; no personal data
 }
 
+// kept is the event as an entity keeps it: as a copy (Fold).
+func (e *Event) kept() *Event {
+	c := *e
+	return &c
+}
+
 // Route is the entity that must see the event first (PROTOCOL: "One log,
 // entities, a fold"). ok is false where the record names nobody.
 func (e *Event) Route() (k Key, ok bool) {

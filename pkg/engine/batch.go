@@ -78,6 +78,7 @@ func (o *Owner) load(ctx context.Context, entries []Entry, b *Batch) ([]stitch.R
 		}
 	}
 	var clock, authorities, all int64
+	o.messages.Reset() // the batch before is done with: the fold keeps copies
 	for _, e := range entries {
 		m, err := o.decode(e)
 		if err != nil {
@@ -175,12 +176,7 @@ func (o *Owner) fold(records []stitch.Record, b *Batch) []Published {
 }
 
 // Encode makes the record that an output is written as.
-func Encode(o *stitch.Output) Published {
-	if o.Message != nil {
-		return Published{Topic: TopicJournal, Entity: o.Message.To, Value: wire.EncodeMessage(o.Message)}
-	}
-	return encode(new(wire.Room), o)
-}
+func Encode(o *stitch.Output) Published { return encode(new(wire.Room), o) }
 
 // encode is Encode into room.
 func encode(room *wire.Room, o *stitch.Output) Published {

@@ -16,25 +16,36 @@ type Journal struct {
 	Unplanned func(topic string)
 }
 
+// maxReserve bounds the memory that messages share, and so what one of them keeps alive.
+const maxReserve = 32 << 10
+
 // Records handles records of one source partition, in order. sender is the
 // source topic's ID, for places.
 func (j *Journal) Records(sender string, recs []wire.Record) []Published {
 	out := make([]Published, 0, len(recs))
-	var m stitch.Message // of one record after the other: it is encoded at once
+	left := 0 // bytes to come
 	for i := range recs {
-		ev, dead := j.Ingest.Decode(recs[i])
+		left += len(recs[i].Value)
+	}
+	var room wire.Room
+	var ev stitch.Event // of one record after the other, as each is encoded at once,
+	var m stitch.Message
+	for i := range recs {
+		place := stitch.Place{Sender: sender, Partition: recs[i].Source.Partition, Offset: recs[i].Source.Offset}
+		dead := j.Ingest.DecodeInto(recs[i], &ev)
 		if j.Decoded != nil {
 			j.Decoded(&recs[i], dead)
 		}
-		o := stitch.Output{Place: stitch.Place{Sender: sender, Partition: recs[i].Source.Partition, Offset: recs[i].Source.Offset}}
-		if dead != nil {
-			o.Dead = dead
-		} else {
-			m = message(ev, o.Place)
+		o := stitch.Output{Place: place, Dead: dead}
+		if dead == nil {
+			m = message(&ev, place)
 			o.Message = &m
-			j.count(ev)
+			j.count(&ev)
 		}
-		out = append(out, Encode(&o))
+		n := len(recs[i].Value) // its message is hardly ever longer
+		room.Reserve(n, min(left, maxReserve))
+		left -= n
+		out = append(out, encode(&room, &o))
 	}
 	return out
 }

@@ -69,9 +69,10 @@ type Ingest struct {
 // ingest group id.
 func CommittedGroup(id string) string { return id + "-committed" }
 
-// A batch ends at batchRecords or batchBytes, or with what has come.
+// A batch ends at batchRecords or batchBytes, or with what has come. It is dealt to all
+// journal partitions, and each one's share should still be worth a write.
 const (
-	batchRecords = 1000
+	batchRecords = 4000
 	batchBytes   = 1 << 20
 )
 

@@ -37,7 +37,7 @@ func fetching(isolation kgo.IsolationLevel) []kgo.Opt {
 
 // poll waits for records; trouble is logged, and goes on being tried.
 func (in *Ingest) poll(ctx context.Context, cl *kgo.Client) kgo.Fetches {
-	fetches := cl.PollRecords(ctx, 8*batchRecords)
+	fetches := cl.PollRecords(ctx, 2*batchRecords)
 	fetches.EachError(func(topic string, p int32, err error) {
 		if ctx.Err() == nil {
 			in.Conn.logger().Warn("kafka: reading a source partition, trying again", "topic", topic, "partition", p, "err", err)

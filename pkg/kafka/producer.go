@@ -254,24 +254,31 @@ type write struct {
 // has no bound (Producer.room is the bound). Its context is nobody's: cancelled in
 // the middle it would tear a gap into the order.
 func (w *write) start() {
-	records := w.block.records
+	records, done := w.block.records, w.done // one func for all of them
 	w.producer.underWay.Add(int64(len(records)))
 	for i := range records {
 		r := &records[i]
 		if now := w.producer.opt.Now; now != nil {
 			r.Timestamp = now()
 		}
-		w.client.Produce(context.Background(), r, w.done)
+		w.client.Produce(context.Background(), r, done)
 	}
 }
 
 func (w *write) done(_ *kgo.Record, err error) {
-	if err != nil && w.err.CompareAndSwap(nil, &err) {
-		w.producer.retire(w.client)
+	if err != nil {
+		w.fail(err)
 	}
 	w.producer.acknowledged() // before its Publish can return
 	if w.left.Add(-1) == 0 {
 		w.end(nil)
+	}
+}
+
+// fail is apart from done, which would otherwise give each record's nil a place on the heap.
+func (w *write) fail(err error) {
+	if w.err.CompareAndSwap(nil, &err) {
+		w.producer.retire(w.client)
 	}
 }
 

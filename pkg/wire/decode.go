@@ -42,8 +42,19 @@ var decodings = sync.Pool{New: func() any { return new(decoding) }}
 // everything that is wrong with it: exactly one of the two is not nil. It is a
 // pure function of the record and the rules.
 func (in *Ingest) Decode(rec Record) (*stitch.Event, *stitch.DeadLetter) {
+	ev := new(stitch.Event)
+	if dead := in.DecodeInto(rec, ev); dead != nil {
+		return nil, dead
+	}
+	return ev, nil
+}
+
+// DecodeInto is Decode into ev, whatever that was before. With a dead letter ev is
+// nothing in particular.
+func (in *Ingest) DecodeInto(rec Record, ev *stitch.Event) *stitch.DeadLetter {
 	d := decodings.Get().(*decoding)
-	d.in, d.rec, d.rule, d.ev = in, rec, in.source(rec.Source.Topic), new(stitch.Event)
+	*ev = stitch.Event{}
+	d.in, d.rec, d.rule, d.ev = in, rec, in.source(rec.Source.Topic), ev
 	d.fields, d.planned, d.class = fields{}, nil, ""
 	d.rejects, d.notes = d.rejects[:0], d.notes[:0]
 	if rec.size() > maxRecord {
@@ -51,14 +62,14 @@ func (in *Ingest) Decode(rec Record) (*stitch.Event, *stitch.DeadLetter) {
 	} else {
 		d.decode()
 	}
-	ev, rejects := d.ev, slices.Clone(d.rejects)
+	rejects := slices.Clone(d.rejects)
 	d.release()
 	if len(rejects) > 0 {
-		return nil, &stitch.DeadLetter{
+		return &stitch.DeadLetter{
 			Source: rec.Source, Raw: stitch.Raw{Key: rec.Key, Value: rec.Value, Headers: rec.Headers}, Rejects: rejects,
 		}
 	}
-	return ev, nil
+	return nil
 }
 
 // size is the record's bytes, headers and all: an event may carry the record into

@@ -46,16 +46,24 @@ type Room struct {
 	headers []stitch.Header
 }
 
-// maxRoom bounds what a Room keeps, in bytes of text.
+// maxRoom is what a Room keeps, in bytes of text, even if little of it is needed.
 const maxRoom = 1 << 20
 
 // Reset makes room anew: nothing that was encoded before may be in use any more.
 func (r *Room) Reset() {
-	if cap(r.text) > maxRoom {
+	if cap(r.text) > maxRoom && len(r.text) < cap(r.text)/4 {
 		*r = Room{}
 	}
 	clear(r.headers) // they refer to dead letters
 	r.text, r.headers = r.text[:0], r.headers[:0]
+}
+
+// Reserve makes room for n bytes, if need be in new memory of size bytes: what was
+// encoded before stays where it is, and is not copied.
+func (r *Room) Reserve(n, size int) {
+	if cap(r.text)-len(r.text) < n {
+		r.text = make([]byte, 0, max(n, size))
+	}
 }
 
 // Encode is Room's Encode with room of its own.

@@ -56,12 +56,15 @@ const maxVersion = 15
 
 // DecodeMessage is the inverse of EncodeMessage. An error is a *NewerError, or
 // says that the record is damaged or none of ours.
-func DecodeMessage(value []byte) (*stitch.Message, error) { return new(Decoder).Message(value) }
+func DecodeMessage(value []byte) (*stitch.Message, error) { return new(decoded).read(value, nil) }
 
-// Decoder decodes one message after the other, as DecodeMessage does. Texts that
-// come again and again it makes once. It is not safe for concurrent use.
+// Decoder decodes one message after the other, as DecodeMessage does, into memory that
+// is used again. Texts that come again and again it makes once. It is not safe for
+// concurrent use.
 type Decoder struct {
-	known map[string]string
+	known   map[string]string
+	decoded []*decoded
+	used    int // of these
 }
 
 // Bounds of what a Decoder knows: texts, and bytes of each.
@@ -70,28 +73,51 @@ const (
 	maxKnownText = 64
 )
 
+// decoded is room for a message; nearly all have an event.
+type decoded struct {
+	message stitch.Message
+	event   stitch.Event
+}
+
+// Reset says that no message, and no message's event, that was decoded before is in
+// use any more; what hangs on them may be.
+func (d *Decoder) Reset() {
+	if 4*d.used < len(d.decoded) { // what many at once have taken isn't kept for ever
+		clear(d.decoded[d.used:])
+		d.decoded = d.decoded[:d.used]
+	}
+	d.used = 0
+}
+
 // Message decodes a message.
 func (d *Decoder) Message(value []byte) (*stitch.Message, error) {
 	if d.known == nil {
 		d.known = map[string]string{}
 	}
-	both := new(struct { // nearly all messages have an event
-		message stitch.Message
-		event   stitch.Event
-	})
+	if d.used == len(d.decoded) {
+		d.decoded = append(d.decoded, new(decoded))
+	} else {
+		*d.decoded[d.used] = decoded{}
+	}
+	d.used++
+	return d.decoded[d.used-1].read(value, d.known)
+}
+
+// read reads a message into d, which is empty.
+func (d *decoded) read(value []byte, known map[string]string) (*stitch.Message, error) {
 	b, err := body(value)
-	r := reader{b: b, known: d.known, event: &both.event}
+	r := reader{b: b, known: known, event: &d.event}
 	if err == nil {
-		if readMessage(&r, &both.message); r.done() {
-			return &both.message, nil
+		if readMessage(&r, &d.message); r.done() {
+			return &d.message, nil
 		}
-		both.message = stitch.Message{}
-		err = decodeSlowly(b, &both.message)
+		d.message = stitch.Message{}
+		err = decodeSlowly(b, &d.message)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("journal message: %w", err)
 	}
-	return &both.message, nil
+	return &d.message, nil
 }
 
 // MarshalState encodes a state, such as an entity's, deterministically: equal
