@@ -113,6 +113,17 @@ func TestHostileInterleavings(t *testing.T) {
 	})
 }
 
+// TestStateKeepsCopies: an entity that refers to a message would change with the batches
+// that come after it.
+func TestStateKeepsCopies(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := newLab(rapid.IntRange(1, 4).Draw(t, "partitions"))
+		l.reuse = true
+		runHostile(t, l)
+		oneOutcome(t, l)
+	})
+}
+
 // ordersEnd: no order is held for ever.
 func ordersEnd(t *rapid.T, posted map[Source]Event, outcomes map[Source][]string) {
 	for source, ev := range posted {

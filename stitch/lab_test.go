@@ -23,6 +23,7 @@ type lab struct {
 	source int64
 	said   []said // what left, where it is kept
 	keep   bool
+	reuse  bool // a message's memory is used again once it was handled
 }
 
 // said is an output, and what it was when it left.
@@ -109,6 +110,23 @@ func (l *lab) fold(p int, m *Message) {
 		}
 	}
 	l.next[p]++
+	if l.reuse {
+		l.used(p, m)
+	}
+}
+
+// used is what an owner does to a message when its batch is done. It panics where that
+// changes the state.
+func (l *lab) used(p int, m *Message) {
+	e := l.parts[p].Entity(m.To)
+	before := asJSON(e)
+	if m.Event != nil {
+		*m.Event = Event{}
+	}
+	*m = Message{}
+	if after := asJSON(e); after != before {
+		panic("the state refers to a message:\n" + before + "\n" + after)
+	}
 }
 
 // drain handles all that waits, partition after partition. It panics where that

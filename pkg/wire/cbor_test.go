@@ -111,3 +111,20 @@ func TestReadAfresh(t *testing.T) {
 		}
 	}
 }
+
+// TestDecoderUsesMemoryAgain: what was there before shows in no message.
+func TestDecoderUsesMemoryAgain(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var d Decoder
+		for range 4 {
+			for _, m := range rapid.SliceOfN(messages(), 0, 9).Draw(t, "batch") {
+				want, wantErr := DecodeMessage(EncodeMessage(m))
+				got, err := d.Message(EncodeMessage(m))
+				if (err == nil) != (wantErr == nil) || !reflect.DeepEqual(got, want) {
+					t.Fatalf("got %+v, %v\nwant %+v, %v", got, err, want, wantErr)
+				}
+			}
+			d.Reset()
+		}
+	})
+}
