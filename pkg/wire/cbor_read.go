@@ -12,7 +12,8 @@ import (
 // the bytes afresh. It reads nothing otherwise than the library does (FuzzByHand).
 // So what a record means, and whether it is damaged, is the library's word.
 type reader struct {
-	b     []byte // what is left
+	b     []byte
+	at    int // how far b was read: a number, as a pointer would be the collector's business at each step
 	bad   bool
 	known map[string]string // texts that were made before; nil for none
 	id    string            // of the entity that the message goes to
@@ -20,34 +21,39 @@ type reader struct {
 }
 
 // done says that all was read, and well.
-func (r *reader) done() bool { return !r.bad && len(r.b) == 0 }
+func (r *reader) done() bool { return !r.bad && r.at == len(r.b) }
 
 // head reads a head in its shortest form.
 func (r *reader) head() (major byte, n uint64) {
-	if len(r.b) == 0 {
+	rest := r.b[r.at:]
+	if len(rest) == 0 {
 		r.bad = true
 		return 0, 0
 	}
-	major, n = r.b[0]&0xe0, uint64(r.b[0]&0x1f)
-	rest := r.b[1:]
+	major, n = rest[0]&0xe0, uint64(rest[0]&0x1f)
+	rest = rest[1:]
+	if r.at++; n < 24 {
+		return major, n
+	}
 	var least uint64
 	switch {
-	case n < 24:
-		r.b = rest
-		return major, n
 	case n == 24 && len(rest) >= 1:
-		n, rest, least = uint64(rest[0]), rest[1:], 24
+		n, least = uint64(rest[0]), 24
+		r.at++
 	case n == 25 && len(rest) >= 2:
-		n, rest, least = uint64(binary.BigEndian.Uint16(rest)), rest[2:], 1<<8
+		n, least = uint64(binary.BigEndian.Uint16(rest)), 1<<8
+		r.at += 2
 	case n == 26 && len(rest) >= 4:
-		n, rest, least = uint64(binary.BigEndian.Uint32(rest)), rest[4:], 1<<16
+		n, least = uint64(binary.BigEndian.Uint32(rest)), 1<<16
+		r.at += 4
 	case n == 27 && len(rest) >= 8:
-		n, rest, least = binary.BigEndian.Uint64(rest), rest[8:], 1<<32
+		n, least = binary.BigEndian.Uint64(rest), 1<<32
+		r.at += 8
 	default:
 		r.bad = true
 		return 0, 0
 	}
-	r.b, r.bad = rest, r.bad || n < least
+	r.bad = r.bad || n < least
 	return major, n
 }
 
@@ -55,7 +61,7 @@ func (r *reader) head() (major byte, n uint64) {
 // byte at least.
 func (r *reader) length(major byte) int {
 	m, n := r.head()
-	if m != major || n > uint64(len(r.b)) {
+	if m != major || n > uint64(len(r.b)-r.at) {
 		r.bad = true
 	}
 	if r.bad {
@@ -65,8 +71,8 @@ func (r *reader) length(major byte) int {
 }
 
 func (r *reader) take(n int) []byte {
-	s := r.b[:n]
-	r.b = r.b[n:]
+	s := r.b[r.at : r.at+n]
+	r.at += n
 	return s
 }
 
@@ -137,11 +143,12 @@ func (r *reader) uint8() uint8 {
 }
 
 func (r *reader) flag() bool {
-	if len(r.b) == 0 || r.b[0] != cborTrue && r.b[0] != cborFalse {
+	if r.at == len(r.b) || r.b[r.at] != cborTrue && r.b[r.at] != cborFalse {
 		r.bad = true
 		return false
 	}
-	return r.take(1)[0] == cborTrue
+	r.at++
+	return r.b[r.at-1] == cborTrue
 }
 
 // array reads the head of an array of n elements.
@@ -154,8 +161,8 @@ func (r *reader) other(v any) {
 	if r.bad {
 		return
 	}
-	rest, err := decodeMode.UnmarshalFirst(r.b, v)
-	r.b, r.bad = rest, err != nil
+	rest, err := decodeMode.UnmarshalFirst(r.b[r.at:], v)
+	r.at, r.bad = len(r.b)-len(rest), err != nil
 }
 
 // fields reads a struct: it calls field with each number, in ascending order.
