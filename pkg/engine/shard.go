@@ -14,7 +14,7 @@ import (
 // Pages is how many pages a partition's state has. Whoever copies or checks a
 // state reads it page by page, by number: a cursor over keys would not outlive a
 // failover.
-const Pages = 1024
+const Pages = 256
 
 // PageOf returns the page that holds an entity's state, 0 to Pages-1. It is part
 // of the state's format.

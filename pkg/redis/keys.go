@@ -33,7 +33,7 @@ func (k keys) page(p int32, gen string, page int) string {
 
 // layout is the version of all this, kept in the head: a program with another
 // one would find no entities where there are many.
-const layout = "2"
+const layout = "3"
 
 // pattern matches all keys of partitions, for SCAN.
 func (k keys) pattern() string { return k.prefix + ":{*}:*" }
