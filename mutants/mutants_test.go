@@ -51,6 +51,10 @@ var mutants = map[string]mutant{
 		"pkg/engine/batch.go", "			o.room = wire.Room{} // what was encoded may still be on its way\n", "",
 		nil, []string{"./pkg/engine", "-run", "^TestOwnerLeaves"},
 	},
+	"state keeps copies": {
+		"stitch/types.go", "	c := *e\n	return &c\n", "	return e\n",
+		nil, []string{"./stitch", "-run", "^TestStateKeepsCopies$"},
+	},
 	"the claim": {
 		"stitch/claims.go", "			return true, false, other\n", "			return false, false, other\n",
 		nil, []string{"./stitch/scenarios"},
