@@ -9,6 +9,6 @@
 // is deterministic, and is read back as the same value. Dead letters say where
 // a record is wrong and never quote it; nothing here logs.
 //
-// Ingest calls Decode and EncodeMessage, an owner calls DecodeMessage,
-// MarshalState, UnmarshalState and Encode.
+// Ingest calls DecodeInto, an owner a Decoder and UnmarshalState; both encode into a
+// Room.
 package wire
