@@ -23,12 +23,8 @@ const maxReserve = 32 << 10
 // source topic's ID, for places.
 func (j *Journal) Records(sender string, recs []wire.Record) []Published {
 	out := make([]Published, 0, len(recs))
-	left := 0 // bytes to come
-	for i := range recs {
-		left += len(recs[i].Value)
-	}
 	var room wire.Room
-	var ev stitch.Event // of one record after the other, as each is encoded at once,
+	var ev stitch.Event // this and m are one record's after the other's: each is encoded at once
 	var m stitch.Message
 	for i := range recs {
 		place := stitch.Place{Sender: sender, Partition: recs[i].Source.Partition, Offset: recs[i].Source.Offset}
@@ -43,8 +39,7 @@ func (j *Journal) Records(sender string, recs []wire.Record) []Published {
 			j.count(&ev)
 		}
 		n := len(recs[i].Value) // its message is hardly ever longer
-		room.Reserve(n, min(left, maxReserve))
-		left -= n
+		room.Reserve(n, min(n*(len(recs)-i), maxReserve))
 		out = append(out, encode(&room, &o))
 	}
 	return out

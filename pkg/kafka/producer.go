@@ -267,18 +267,14 @@ func (w *write) start() {
 
 func (w *write) done(_ *kgo.Record, err error) {
 	if err != nil {
-		w.fail(err)
+		failure := err // err itself would then be on the heap for each record, nil or not
+		if w.err.CompareAndSwap(nil, &failure) {
+			w.producer.retire(w.client)
+		}
 	}
 	w.producer.acknowledged() // before its Publish can return
 	if w.left.Add(-1) == 0 {
 		w.end(nil)
-	}
-}
-
-// fail is apart from done, which would otherwise give each record's nil a place on the heap.
-func (w *write) fail(err error) {
-	if w.err.CompareAndSwap(nil, &err) {
-		w.producer.retire(w.client)
 	}
 }
 

@@ -147,8 +147,7 @@ func (r *reader) flag() bool {
 		r.bad = true
 		return false
 	}
-	r.at++
-	return r.b[r.at-1] == cborTrue
+	return r.take(1)[0] == cborTrue
 }
 
 // array reads the head of an array of n elements.
